@@ -1,0 +1,1 @@
+"""The shared nouns: frozen values with their invariants. No input, no output."""

@@ -1,0 +1,106 @@
+"""Outcome: times to an event, with delayed entry always there."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding, Where
+from sequela.core.units import Unit  # noqa: TC001  (a dataclass reads it at run time)
+
+Real = NDArray[np.float64]
+Whole = NDArray[np.int64]
+
+
+def _column(values: Any, frame: Any) -> Any:
+    """An array: `values` itself, or the column of that name in `frame` (any frame narwhals knows)."""
+    if not isinstance(values, str):
+        return values
+    if frame is None:
+        raise UsageError(Finding("T100", "error", f"column {values!r} was named, but no frame was given", remedy="pass frame=..."))
+    import narwhals as nw
+
+    data = nw.from_native(frame, eager_only=True)
+    if values not in data.columns:
+        raise UsageError(
+            Finding("T101", "error", f"the frame has no column {values!r}", found=values, allowed=", ".join(data.columns))
+        )
+    return data[values].to_numpy()
+
+
+def _refuse(bad: NDArray[np.bool_], code: str, message: str, remedy: str) -> None:
+    if bad.any():
+        rows = np.flatnonzero(bad)
+        shown = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        raise UsageError(Finding(code, "error", f"{len(rows)} of {len(bad)} {message}", Where(field=f"rows {shown}"), remedy=remedy))
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Entry, exit and state of n subjects.
+
+    A subject is at risk at t when entry < t <= exit; an entry of 0 is the origin itself and means at risk
+    from the start, also for an exit at 0 (as R's `Surv(time, event)`).
+
+    Args:
+        exit: time from the origin to the event or to censoring, n numbers (days are whole) or a column name.
+        state: 0 or False censored, 1...K the cause of the event, or a column name.
+        entry: start of observation, 0 (the default) when it is the origin, or a column name.
+        weights: case weights, 1 by default.
+        ids: subject ids, 0...n-1 by default.
+        unit: unit of the times.
+        origin: what the times are counted from, in words.
+        frame: any data frame, when columns are given by name.
+
+    Raises:
+        UsageError: lengths differ, a value is missing or not finite, exit does not lie after entry,
+            a state is no whole number from 0, or a weight is negative.
+    """
+
+    exit: Any
+    state: Any
+    entry: Any = None
+    weights: Any = None
+    ids: Any = None
+    unit: Unit = "day"
+    origin: str = ""
+    frame: InitVar[Any] = None
+
+    def __post_init__(self, frame: Any) -> None:
+        exits = np.asarray(_column(self.exit, frame))
+        n = len(exits)
+        raw_state = np.asarray(_column(self.state, frame))
+        entry = np.zeros(n) if self.entry is None else np.asarray(_column(self.entry, frame))
+        weights = np.ones(n) if self.weights is None else np.asarray(_column(self.weights, frame), float)
+        ids = np.arange(n) if self.ids is None else np.asarray(_column(self.ids, frame))
+        for name, values in (("state", raw_state), ("entry", entry), ("weights", weights), ("ids", ids)):
+            if len(values) != n:
+                raise UsageError(Finding("T102", "error", f"`{name}` has {len(values)} values, `exit` has {n}"))
+        exits, entry = exits.astype(float), entry.astype(float)
+        _refuse(~np.isfinite(exits), "T103", "exit times are missing or not finite", "leave these subjects out, and count them")
+        _refuse(~np.isfinite(entry), "T103", "entry times are missing or not finite", "leave these subjects out, and count them")
+        _refuse(exits < 0, "T104", "exit times lie before the origin", "check the dates")
+        _refuse((entry != 0) & (exits <= entry), "T105", "exit times do not lie after their entry", "such subjects were never at risk: leave them out, and count them")
+        numbers = raw_state.astype(float)
+        _refuse(~np.isfinite(numbers) | (numbers < 0) | (numbers != np.floor(numbers)), "T106", "states are no whole numbers from 0", "code 0 censored, 1...K event")
+        _refuse(~np.isfinite(weights) | (weights < 0), "T107", "weights are negative or missing", "give weights of 0 or more")
+        for name, value in (("exit", exits), ("state", numbers.astype(np.int64)), ("entry", entry), ("weights", weights), ("ids", ids)):
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.exit)
+
+    @property
+    def delayed(self) -> bool:
+        """Whether any subject enters after the origin."""
+        return bool(np.any(self.entry != 0))
+
+    def take(self, rows: ArrayLike) -> Times:
+        """The subjects at `rows` (positions, or a mask)."""
+        at = np.asarray(rows)
+        return Times(self.exit[at], self.state[at], self.entry[at], self.weights[at], self.ids[at], self.unit, self.origin)
