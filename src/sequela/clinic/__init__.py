@@ -1,0 +1,1 @@
+"""Patients: tables → cohort → lines → endpoints."""

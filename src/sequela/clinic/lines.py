@@ -1,0 +1,228 @@
+"""Lines of therapy: a fold over each patient's treatments, ordered by start.
+
+The state is the open line: its first day, its last end, its regimen, its companions. For every treatment the
+first rule that applies decides; each boundary keeps the rule's name.
+
+    ignored       supportive drugs, never in a line
+    companion     endocrine and the like: attached to the open line, never open one, never hold one open
+    gap           the pause since the last end is longer than the rule's gap: the line ends, a new one starts
+    window        first given within the window after the line's start: joins the regimen
+    continuation  already in the regimen
+    substitution  replaces a member of its own set (docetaxel for paclitaxel): joins the regimen
+    new drug      anything else: the line ends, a new one starts
+
+Source: the parameters published for oncology line-of-therapy algorithms (Meng et al., JMIR Med Inform 2021;
+9(10):e29017), and Saini and Twelves, Br J Cancer 2021;125:155 (maintenance belongs to its line).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sequela.core.sequence import Sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from sequela.clinic.rules import RuleSet
+
+LINE_SCHEMA: dict[str, Any] = {
+    "subject": pl.String, "step": pl.Int32, "start": pl.Int32, "end": pl.Int32, "agents": pl.Int64,
+    "start_reason": pl.String, "end_reason": pl.String, "rule": pl.String, "regimen": pl.List(pl.String),
+    "companions": pl.List(pl.String), "maintenance_start": pl.Int32, "stop_reason": pl.String,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """One agent given from `start` to `end` (days); `end` None is ongoing."""
+
+    row: int
+    agent: str
+    start: int
+    end: int | None
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of therapy of one patient; `rows` are the treatments in it with the rule that placed each."""
+
+    number: int
+    start: int
+    end: int | None
+    regimen: tuple[str, ...]
+    companions: tuple[str, ...]
+    start_reason: str
+    end_reason: str
+    rule: str
+    maintenance_start: int | None
+    stop_reason: str | None
+    rows: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of all patients, and where each treatment row went (`row`, `agent`, `step` or null, `rule`)."""
+
+    sequences: Sequences
+    placed: pl.DataFrame
+
+
+_NEVER = 10**9
+
+
+@dataclass(slots=True)
+class _Open:
+    """The line that is open while the fold runs."""
+
+    start: int
+    last: int
+    reason: str
+    rule: str
+    regimen: list[Treatment] = field(default_factory=list[Treatment])
+    companions: list[Treatment] = field(default_factory=list[Treatment])
+    rows: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+
+    def add(self, treatment: Treatment, rule: str, *, companion: bool = False) -> None:
+        (self.companions if companion else self.regimen).append(treatment)
+        self.rows.append((treatment.row, rule))
+        if not companion:
+            self.last = max(self.last, _last_day(treatment))
+
+    def has(self, agent: str) -> bool:
+        return any(other.agent == agent for other in self.regimen)
+
+
+def _last_day(treatment: Treatment) -> int:
+    return _NEVER if treatment.end is None else treatment.end
+
+
+def fold(
+    treatments: Iterable[Treatment], rules: RuleSet, classes: Callable[[str], frozenset[str]]
+) -> tuple[list[Line], list[tuple[int, str]]]:
+    """The lines of one patient, and the rows that belong to no line with the rule that said so.
+
+    Args:
+        treatments: in any order; sorted here by start, then agent.
+        rules: the rule set.
+        classes: the classes of an agent.
+    """
+    lines: list[Line] = []
+    outside: list[tuple[int, str]] = []
+    current: _Open | None = None
+    for treatment in sorted(treatments, key=lambda t: (t.start, t.agent, t.row)):
+        kinds = classes(treatment.agent) | {treatment.agent}
+        rule = _rule(treatment, kinds, current, rules)
+        if rule == "ignored" or (rule == "companion" and current is None):
+            outside.append((treatment.row, rule))
+        elif rule == "companion" and current is not None:
+            current.add(treatment, rule, companion=True)
+        elif rule in ("first treatment", "gap", "new drug"):
+            reason = _why(rule, treatment, current)
+            if current is not None:
+                lines.append(_close(current, len(lines) + 1, reason, rules))
+            current = _Open(treatment.start, treatment.start, reason, rule)
+            current.add(treatment, rule)
+        elif current is not None:
+            current.add(treatment, rule)
+    if current is not None:
+        lines.append(_close(current, len(lines) + 1, "ongoing" if current.last == _NEVER else "last treatment", rules))
+    return lines, outside
+
+
+def _rule(treatment: Treatment, kinds: frozenset[str], current: _Open | None, rules: RuleSet) -> str:
+    """The name of the first rule that applies."""
+    if kinds & set(rules.ignored.classes):
+        return "ignored"
+    if kinds & set(rules.companion.classes):
+        return "companion"
+    if current is None:
+        return "first treatment"
+    if treatment.start - current.last > rules.gap.days and not kinds & set(rules.gap.exempt_classes):
+        return "gap"
+    if treatment.start - current.start <= rules.regimen.window_days:
+        return "window"
+    if current.has(treatment.agent):
+        return "continuation"
+    if any(treatment.agent in group and any(map(current.has, group)) for group in rules.new_drug.substitutions):
+        return "substitution"
+    return "new drug"
+
+
+def _why(rule: str, treatment: Treatment, current: _Open | None) -> str:
+    if current is None:
+        return "first treatment"
+    if rule == "gap":
+        return f"gap of {treatment.start - current.last} days"
+    return f"new drug {treatment.agent}"
+
+
+def _close(line: _Open, number: int, end_reason: str, rules: RuleSet) -> Line:
+    regimen = tuple(dict.fromkeys(t.agent for t in line.regimen))
+    final = max(line.regimen, key=lambda t: (_last_day(t), t.row))
+    return Line(
+        number, line.start, None if line.last == _NEVER else line.last, regimen,
+        tuple(dict.fromkeys(t.agent for t in line.companions)), line.reason, end_reason, line.rule,
+        _maintenance(line, rules), final.stop_reason, tuple(line.rows),
+    )  # fmt: skip
+
+
+def _maintenance(line: _Open, rules: RuleSet) -> int | None:
+    """First day after a drug of the regimen was dropped, when the others went on long enough."""
+    ends: dict[str, int] = {}
+    for treatment in line.regimen:
+        ends[treatment.agent] = max(ends.get(treatment.agent, treatment.start), _last_day(treatment))
+    first_dropped = min(ends.values())
+    return first_dropped + 1 if max(ends.values()) - first_dropped >= rules.maintenance.min_days else None
+
+
+def lines_of_therapy(
+    treatments: pl.DataFrame, rules: RuleSet, classes: Callable[[str], frozenset[str]]
+) -> Lines:
+    """Lines of every patient.
+
+    Args:
+        treatments: one row per agent given: `row` (its number), `patient`, `agent`, `start`, `end` (days; null
+            is ongoing), `stop_reason`. Rows that do not count are left out beforehand.
+        rules: the rule set.
+        classes: the classes of an agent.
+
+    Raises:
+        ValueError: more than 63 agents, which do not fit into one mask.
+    """
+    legend = tuple(sorted(treatments["agent"].unique().to_list()))
+    sequences = Sequences(pl.DataFrame(schema=LINE_SCHEMA), legend, rules.stamp)
+    records: list[tuple[Any, ...]] = []
+    placed: list[tuple[int, int | None, str]] = []
+    for patient, rows in _by_patient(treatments):
+        lines, outside = fold(rows, rules, classes)
+        placed.extend((row, None, rule) for row, rule in outside)
+        for line in lines:
+            placed.extend((row, line.number, rule) for row, rule in line.rows)
+            mask = sequences.mask({*line.regimen, *line.companions})
+            records.append((
+                patient, line.number, line.start, line.end, mask, line.start_reason, line.end_reason, line.rule,
+                list(line.regimen), list(line.companions), line.maintenance_start, line.stop_reason,
+            ))  # fmt: skip
+    table = pl.DataFrame(records, schema=LINE_SCHEMA, orient="row")
+    where = pl.DataFrame(placed, schema={"row": pl.Int64, "step": pl.Int32, "rule": pl.String}, orient="row")
+    return Lines(Sequences(table, legend, rules.stamp), where.sort("row"))
+
+
+def _by_patient(treatments: pl.DataFrame) -> Iterator[tuple[str, list[Treatment]]]:
+    ordered = treatments.sort("patient", "start", "agent", "row")
+    columns = ordered.select("patient", "row", "agent", "start", "end", "stop_reason")
+    patient: str | None = None
+    rows: list[Treatment] = []
+    for name, *values in columns.iter_rows():
+        if name != patient:
+            if patient is not None:
+                yield patient, rows
+            patient, rows = name, []
+        rows.append(Treatment(*values))
+    if patient is not None:
+        yield patient, rows

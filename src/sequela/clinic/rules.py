@@ -1,0 +1,114 @@
+"""Rule sets for lines of therapy: data files with a version and a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sequela.core.errors import StudyError
+from sequela.core.finding import Finding, Where
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Regimen(_Part):
+    """Drugs first given within the window after the line's first dose make its regimen."""
+
+    window_days: int = Field(28, ge=0)
+
+
+class Gap(_Part):
+    """A pause longer than this, from the end of the last dose to the next start, ends a line."""
+
+    days: int = Field(120, ge=0)
+    exempt_classes: tuple[str, ...] = ()
+
+
+class NewDrug(_Part):
+    """A new drug after the window starts a line, unless it replaces a member of its own set."""
+
+    substitutions: tuple[tuple[str, ...], ...] = ()
+
+
+class Classes(_Part):
+    """Agents or classes."""
+
+    classes: tuple[str, ...] = ()
+
+
+class Maintenance(_Part):
+    """When a drug of the regimen was dropped and the rest went on for at least so many days."""
+
+    min_days: int = Field(42, ge=0)
+
+
+class Record(_Part):
+    """A treatment without an end that is not ongoing lasts so many days."""
+
+    fallback_days: int = Field(21, ge=1)
+
+
+class RuleSet(_Part):
+    """One way to make lines of therapy out of treatments."""
+
+    name: str
+    version: str
+    title: str
+    source: str
+    regimen: Regimen = Regimen()
+    gap: Gap = Gap()
+    new_drug: NewDrug = NewDrug()
+    companion: Classes = Classes()
+    ignored: Classes = Classes()
+    maintenance: Maintenance = Maintenance()
+    record: Record = Record()
+    sha256: str = ""
+
+    @property
+    def stamp(self) -> str:
+        """`her2-abc 1.0.0 (sha256 1a2b3c4d)`: what every line carries."""
+        return f"{self.name} {self.version} (sha256 {self.sha256[:8]})"
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the rule sets that come with the package."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sequela") / "data" / "rules").iterdir()))
+
+
+def read_rules(name: str, base: Path | None = None) -> RuleSet:
+    """A shipped rule set by name, or a rule-set file by path (relative to `base`).
+
+    Raises:
+        StudyError: there is no such rule set, or the file has unknown keys or wrong values.
+    """
+    if name in shipped():
+        return _parse((files("sequela") / "data" / "rules" / f"{name}.toml").read_text("utf-8"), name)
+    path = (base or Path()) / name
+    if not path.is_file():
+        raise StudyError(
+            Finding(
+                "S120", "error", f"there is no rule set `{name}`", Where(field="lines.rules"),
+                allowed=f"{', '.join(shipped())}, or the path of a rule-set file",
+                remedy="name a shipped rule set, or give the path of your own",
+            )
+        )  # fmt: skip
+    return _parse(path.read_text("utf-8"), str(path))
+
+
+def _parse(text: str, where: str) -> RuleSet:
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+        return RuleSet.model_validate({**document, "sha256": hashlib.sha256(text.encode()).hexdigest()})
+    except (tomllib.TOMLDecodeError, ValidationError) as fault:
+        details = fault.errors(include_url=False) if isinstance(fault, ValidationError) else []
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in details) or str(fault)
+        raise StudyError(
+            Finding("S121", "error", "the rule set cannot be read", Where(where), found=found, remedy="compare it with a shipped rule set: sequela explain S121")
+        ) from None

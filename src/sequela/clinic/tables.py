@@ -1,0 +1,148 @@
+"""What was observed: the study's sources joined into one registry of patients, treatments and moments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sequela.clinic.drugs import Dictionary
+    from sequela.clinic.rules import RuleSet
+    from sequela.records.reading import Table
+    from sequela.study.model import AnchorRule, Study
+
+PLACE: Final = ("_file", "_line")
+
+TREATMENTS: Final[dict[str, pl.DataType]] = {
+    "drug": pl.String(), "start": pl.Int32(), "end": pl.Int32(), "ongoing": pl.Boolean(), "stop_reason": pl.String(),
+}  # fmt: skip
+
+
+def anchor_column(name: str) -> str:
+    """The column of an anchor's day in `Registry.patients`."""
+    return f"@{name}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registry:
+    """The records of a study, ready for the cohort.
+
+    Attributes:
+        patients: one row a patient: `patient`, `centre`, the variables, and for each anchor its day (`@death`) and,
+            where the anchor has a status, whether it happened (`@death?`).
+        moments: for each anchor of the course, every dated row: `patient`, `day`, ordered.
+        treatments: one row an agent: `row`, `patient`, `drug` (as written), `agent`, `start`, `end` (null is
+            ongoing), `end_assumed`, `stop_reason`, `unused` (why the row makes no line, or null), and where it stands.
+        rows_read: rows of each source.
+    """
+
+    patients: pl.DataFrame
+    moments: Mapping[str, pl.DataFrame]
+    treatments: pl.DataFrame
+    rows_read: Mapping[str, int]
+
+    @property
+    def used(self) -> pl.DataFrame:
+        """The treatments that make lines."""
+        return self.treatments.filter(pl.col("unused").is_null())
+
+
+def registry(study: Study, tables: Mapping[str, Table], dictionary: Dictionary, rules: RuleSet) -> Registry:
+    """Join the tables of a study's sources.
+
+    Args:
+        study: the protocol.
+        tables: the sources by name, as read.
+        dictionary: names of drugs.
+        rules: only its fallback length for treatments without an end.
+    """
+    roles = {source.role: name for name, source in study.sources.items()}
+    people = tables[roles["patients"]].frame.unique("patient", keep="first", maintain_order=True)
+    if "centre" not in people.columns:
+        people = people.with_columns(pl.lit(None, pl.String).alias("centre"))
+    moments: dict[str, pl.DataFrame] = {}
+    for name, anchor in study.anchors.items():
+        dated = _dated(anchor, tables)
+        if anchor.stage == "course":
+            moments[name] = dated
+        people = _with_anchor(people, name, anchor, dated, tables)
+    treatments = _treatments(study, tables[roles["treatments"]].frame, people, dictionary, rules)
+    return Registry(people, moments, treatments, {name: table.rows_read for name, table in tables.items()})
+
+
+def _dated(anchor: AnchorRule, tables: Mapping[str, Table]) -> pl.DataFrame:
+    """Every row that dates an anchor, ordered by patient and day."""
+    parts = [pl.DataFrame(schema={"patient": pl.String, "day": pl.Int32})]
+    for path in anchor.fields:
+        source, field = path.split(".", 1)
+        parts.append(tables[source].frame.select("patient", pl.col(field).cast(pl.Int32).alias("day")))
+    return pl.concat(parts).drop_nulls().unique().sort("patient", "day")
+
+
+def _with_anchor(
+    people: pl.DataFrame, name: str, anchor: AnchorRule, dated: pl.DataFrame, tables: Mapping[str, Table]
+) -> pl.DataFrame:
+    column = anchor_column(name)
+    if anchor.day is not None:
+        return people.with_columns(pl.lit(anchor.day, pl.Int32).alias(column))
+    picked = pl.col("day").min() if anchor.pick == "earliest" else pl.col("day").max()
+    people = people.join(dated.group_by("patient").agg(picked.alias(column)), on="patient", how="left")
+    if anchor.status is None:
+        return people
+    parts: list[pl.DataFrame] = []
+    for path in anchor.status.fields:
+        source, field = path.split(".", 1)
+        parts.append(tables[source].frame.select("patient", (pl.col(field) == anchor.status.value).alias("is")))
+    happened = pl.concat(parts).group_by("patient").agg(pl.col("is").any().alias(f"{column}?"))
+    people = people.join(happened, on="patient", how="left").with_columns(pl.col(f"{column}?").fill_null(value=False))
+    # A date without the status is no event: the record contradicts itself and is reported by the checks.
+    return people.with_columns(
+        pl.when(f"{column}?").then(column).alias(column), pl.col(column).alias(f"{column}!")
+    )
+
+
+def _treatments(
+    study: Study, frame: pl.DataFrame, people: pl.DataFrame, dictionary: Dictionary, rules: RuleSet
+) -> pl.DataFrame:
+    given = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    absent = [pl.lit(None, kind).alias(name) for name, kind in TREATMENTS.items() if name not in given.columns]
+    given = given.with_columns(absent).with_columns(pl.col("start", "end").cast(pl.Int32))
+    agents = {text: _agents(dictionary, text) for text in given["drug"].drop_nulls().unique().to_list()}
+    names = pl.DataFrame(
+        {"drug": list(agents), "agent": list(agents.values())}, schema={"drug": pl.String, "agent": pl.List(pl.String)}
+    )
+    given = given.join(names, on="drug", how="left").explode("agent")
+    fallback = pl.col("start") + rules.record.fallback_days - 1
+    assumed = pl.col("end").is_null() & ~pl.col("ongoing").fill_null(_ongoing_by_default(given))
+    index = people.select("patient", pl.col(anchor_column(study.lines.index)).alias("_index"))
+    given = given.join(index.with_columns(pl.lit(value=True).alias("_known")), on="patient", how="left")
+    return given.with_columns(
+        pl.when(assumed).then(fallback).otherwise("end").alias("end"), assumed.alias("end_assumed"),
+        _unused(study.lines.lookback_days).alias("unused"),
+    ).drop("_index", "_known").sort("row", "agent")  # fmt: skip
+
+
+def _ongoing_by_default(given: pl.DataFrame) -> bool:
+    """Where the source has no `ongoing` column, a missing end is ongoing; where it has one, it says so itself."""
+    return given["ongoing"].null_count() == given.height
+
+
+def _unused(lookback: int) -> pl.Expr:
+    return (
+        pl.when(pl.col("_known").is_null()).then(pl.lit("patient not in the patients' file"))
+        .when(pl.col("drug").is_null()).then(pl.lit("drug not recorded"))
+        .when(pl.col("agent").is_null()).then(pl.lit("drug not in the dictionary"))
+        .when(pl.col("start").is_null()).then(pl.lit("start not recorded"))
+        .when(pl.col("end") < pl.col("start")).then(pl.lit("end before start"))
+        .when(pl.col("_index").is_null()).then(pl.lit("index date not recorded"))
+        .when(pl.col("start") < pl.col("_index") - lookback).then(pl.lit("before the index date"))
+    )  # fmt: skip
+
+
+def _agents(dictionary: Dictionary, text: str) -> list[str] | None:
+    match = dictionary.match(text)
+    return list(match.agents) if match else None

@@ -1,0 +1,241 @@
+"""Every name in a study file must mean something: anchors, variables, endpoints, groups, fields."""
+
+from __future__ import annotations
+
+from collections import Counter
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from sequela.core.finding import Finding
+from sequela.study.expressions import Anchor, LineMoment, LineOfStart, Name, atoms
+from sequela.study.partition import prove
+from sequela.study.timing import END, Calendar, Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sequela.study.expressions import Node
+    from sequela.study.model import Covariate, Endpoint, Study
+    from sequela.study.positions import Path
+
+Fault = tuple["Path", Finding]
+
+
+def check(study: Study) -> list[Fault]:
+    """All faults of meaning, each with the path of its key; empty when the study can be run."""
+    faults = [
+        *_sources(study), *_anchors(study), *_lines(study), *_biomarkers(study), *_covariates(study),
+        *_endpoints(study), *_analyses(study),
+    ]  # fmt: skip
+    for path, node in expressions(study):
+        faults.extend((path, finding) for finding in _names(study, node))
+    return faults or list(_groups(study))
+
+
+def expressions(study: Study) -> Iterator[tuple[Path, Node]]:
+    """Every expression of the study with its path."""
+    for i, criterion in enumerate(study.cohort):
+        yield ("cohort", i, "where"), criterion.where
+    for i, group in enumerate(study.sequences.groups):
+        yield ("sequences", "groups", i, "where"), group.where
+    for name, covariate in study.covariates.items():
+        yield from (((("covariates", name, *path)), node) for path, node in _covariate_parts(covariate))
+    for name, endpoint in study.endpoints.items():
+        yield from (((("endpoints", name, *path)), node) for path, node in _endpoint_parts(endpoint))
+    for i, analysis in enumerate(study.analyses):
+        if analysis.where is not None:
+            yield ("analyses", i, "where"), analysis.where
+
+
+def _covariate_parts(covariate: Covariate) -> Iterator[tuple[Path, Node]]:
+    for key in ("value", "only"):
+        if getattr(covariate, key) is not None:
+            yield (key,), getattr(covariate, key)
+    for i, level in enumerate(covariate.levels):
+        yield ("levels", i, "where"), level.where
+
+
+def _endpoint_parts(endpoint: Endpoint) -> Iterator[tuple[Path, Node]]:
+    for key in ("origin", "until", "entry"):
+        if getattr(endpoint, key) is not None:
+            yield (key,), getattr(endpoint, key)
+    for key in ("events", "censor"):
+        for i, source in enumerate(getattr(endpoint, key)):
+            yield (key, i, "at"), source.at
+            if source.where is not None:
+                yield (key, i, "where"), source.where
+
+
+def variables(study: Study) -> dict[str, str | None]:
+    """Every variable of a patient, with the anchor at which it is settled (None: the first anchor)."""
+    found: dict[str, str | None] = {}
+    for source in study.sources.values():
+        if source.role == "patients":
+            for name, column in source.columns.items():
+                found[name] = None if isinstance(column, str) else column.settled
+    for name, biomarker in study.biomarkers.items():
+        found[name] = found.get(biomarker.variable)
+    for name, covariate in study.covariates.items():
+        if covariate.settled or name not in found:
+            found[name] = covariate.settled or found.get(covariate.variable or name)
+    return found
+
+
+def calendar(study: Study) -> Calendar:
+    """The moments of the study, in order: what `sequela.audit.design` reads."""
+    moments: dict[str, Moment] = {}
+    for i, (name, anchor) in enumerate(study.anchors.items()):
+        rank = {"baseline": (0, i), "course": (2, i), "end": END}[anchor.stage]
+        moments[name] = Moment(rank, f"{name}.date")
+    first = next(iter(moments.values()))
+    known: dict[str, Moment] = {}
+    for name, anchor in variables(study).items():
+        known[name] = moments.get(anchor or "", first)
+    result = Calendar(moments, known)
+    for name, covariate in study.covariates.items():
+        parts = [node for _, node in _covariate_parts(covariate)]
+        if parts and not covariate.settled:
+            known[name] = max(result.settled(part) for part in parts)
+    return result
+
+
+def _unknown(what: str, name: str, known: Iterable[str], code: str = "S107") -> Finding:
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    return Finding(
+        code, "error", f"there is no {what} `{name}`" + (f": did you mean `{near[0]}`?" if near else ""),
+        found=name, allowed=", ".join(names) or "none is declared", remedy=f"mend the name, or declare the {what}",
+    )  # fmt: skip
+
+
+def _names(study: Study, node: Node) -> Iterator[Finding]:
+    for atom in atoms(node):
+        if isinstance(atom, Anchor) and atom.name not in study.anchors:
+            yield _unknown("anchor", atom.name, study.anchors)
+        if isinstance(atom, Name) and atom.name not in variables(study):
+            yield _unknown("variable", atom.name, variables(study))
+
+
+def _fields(study: Study) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, source in study.sources.items():
+        for field, column in source.columns.items():
+            found[f"{name}.{field}"] = "text" if isinstance(column, str) else column.type
+    return found
+
+
+def _sources(study: Study) -> Iterator[Fault]:
+    roles = Counter(source.role for source in study.sources.values())
+    for role in ("patients", "treatments"):
+        if roles[role] != 1:
+            yield ("sources",), Finding(
+                "S108", "error", f"a study has exactly one source of role `{role}`, this one has {roles[role]}",
+                found=", ".join(study.sources), remedy=f'give one source `role = "{role}"`',
+            )  # fmt: skip
+    needed = {"patients": {"patient"}, "treatments": {"patient", "drug", "start"}, "events": {"patient"}, "follow_up": {"patient"}}
+    for name, source in study.sources.items():
+        for field in sorted(needed[source.role] - set(source.columns)):
+            yield ("sources", name, "columns"), Finding(
+                "S104", "error", f"a source of role `{source.role}` needs the field `{field}`",
+                allowed=", ".join(sorted(needed[source.role])), remedy=f'add `{field} = "the file\'s column"`',
+            )  # fmt: skip
+        for field, column in source.columns.items():
+            if not isinstance(column, str) and column.settled and column.settled not in study.anchors:
+                yield ("sources", name, "columns", field), _unknown("anchor", column.settled, study.anchors)
+
+
+def _anchors(study: Study) -> Iterator[Fault]:
+    known = _fields(study)
+    dated = {field for field, kind in known.items() if kind in ("date", "day")}
+    for name, anchor in study.anchors.items():
+        for field in anchor.fields:
+            if field not in dated:
+                yield ("anchors", name, "fields"), _unknown("date field", field, dated)
+        for field in anchor.status.fields if anchor.status else ():
+            if field not in known:
+                yield ("anchors", name, "status"), _unknown("field", field, known)
+        if anchor.day is None and not anchor.fields:
+            yield ("anchors", name), Finding(
+                "S104", "error", f"anchor `{name}` has neither `fields` nor a fixed `day`",
+                remedy='say which records date it: fields = ["source.field"]',
+            )  # fmt: skip
+    if study.study.time == "days" and study.study.origin not in study.anchors:
+        yield ("study", "origin"), _unknown("anchor", study.study.origin or "", study.anchors)
+
+
+def _lines(study: Study) -> Iterator[Fault]:
+    if study.lines.index not in study.anchors:
+        yield ("lines", "index"), _unknown("anchor", study.lines.index, study.anchors)
+    if study.lines.charted and study.lines.charted.field not in _fields(study):
+        yield ("lines", "charted"), _unknown("field", study.lines.charted.field, _fields(study))
+
+
+def _biomarkers(study: Study) -> Iterator[Fault]:
+    fields = {field for source in study.sources.values() if source.role == "patients" for field in source.columns}
+    for name, biomarker in study.biomarkers.items():
+        if biomarker.variable not in fields:
+            yield ("biomarkers", name, "variable"), _unknown("patient field", biomarker.variable, fields)
+
+
+def _covariates(study: Study) -> Iterator[Fault]:
+    fields = {field for source in study.sources.values() if source.role == "patients" for field in source.columns}
+    for name, covariate in study.covariates.items():
+        source = covariate.variable or name
+        if covariate.value is None and not covariate.levels and source not in {*fields, *study.biomarkers}:
+            yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers})
+        if covariate.settled and covariate.settled not in study.anchors:
+            yield ("covariates", name, "settled"), _unknown("anchor", covariate.settled, study.anchors)
+
+
+def _endpoints(study: Study) -> Iterator[Fault]:
+    for name, endpoint in study.endpoints.items():
+        moments = {"origin": endpoint.origin, "until": endpoint.until, "entry": endpoint.entry}
+        moments |= {f"events.{i}.at": source.at for i, source in enumerate(endpoint.events)}
+        moments |= {f"censor.{i}.at": source.at for i, source in enumerate(endpoint.censor)}
+        for key, node in moments.items():
+            if node is not None and not isinstance(node, (Anchor, LineMoment, LineOfStart)):
+                yield ("endpoints", name, key.split(".")[0]), Finding(
+                    "S110", "error", f"`{key}` of endpoint `{name}` is no moment",
+                    allowed="an anchor (`death.date`) or a line (`line[2].start`, `line[1].end`, `line_of(t_dm1).start`)",
+                    remedy="name a moment of the patient's history",
+                )  # fmt: skip
+
+
+def _analyses(study: Study) -> Iterator[Fault]:
+    groups = [group.name for group in study.sequences.groups]
+    for i, analysis in enumerate(study.analyses):
+        told = analysis.model_dump(include={"endpoint", "endpoints", "within"})
+        endpoints = [told["endpoint"]] if "endpoint" in told else list(told.get("endpoints", ()))
+        if analysis.kind == "printed":
+            endpoints = [value.endpoint for value in analysis.values]
+        yield from ((("analyses", i, "endpoint"), _unknown("endpoint", e, study.endpoints)) for e in endpoints if e not in study.endpoints)
+        yield from ((("analyses", i, "groups"), _unknown("sequence group", g, groups)) for g in analysis.groups if g not in groups)
+        named = [*getattr(analysis, "variables", ()), *getattr(analysis, "strata", ()), *([told["within"]] if told.get("within") else [])]
+        for name in named:
+            if name not in study.covariates and name != "sequence":
+                yield ("analyses", i, "variables"), _unknown("covariate", name, [*study.covariates, "sequence"])
+    repeated = [name for name, count in Counter(analysis.id for analysis in study.analyses).items() if count > 1]
+    for name in repeated:
+        yield ("analyses",), Finding("S111", "error", f"two analyses have the id `{name}`", remedy="give each its own id")
+
+
+def _groups(study: Study) -> Iterator[Fault]:
+    proof = prove({group.name: group.where for group in study.sequences.groups}, tuple(c.where for c in study.cohort))
+    key: Path = ("sequences", "groups")
+    for first, second, witness in proof.overlaps:
+        yield key, Finding(
+            "S112", "error", f"sequence groups “{first}” and “{second}” overlap",
+            found=f"a patient with {witness} belongs to both", allowed="every patient belongs to one group at most",
+            remedy="add `and not (…)` to one of the two",
+        )  # fmt: skip
+    if proof.gap and study.sequences.exhaustive:
+        yield key, Finding(
+            "S113", "error", "the sequence groups do not cover the cohort",
+            found=f"a patient with {proof.gap} belongs to none", allowed="every patient of the cohort belongs to a group",
+            remedy="add a group or a cohort criterion, or say `exhaustive = false`",
+        )  # fmt: skip
+    if not proof.complete:
+        yield key, Finding(
+            "S114", "warning", "too many cases to prove the sequence groups exclusive; the data will be checked",
+            remedy="use fewer different quantities in the groups",
+        )  # fmt: skip
