@@ -1,0 +1,103 @@
+"""The figure noun, and its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+from sequela.report.figures.page import WEB_FONTS, families
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure as Drawing
+
+DPI: Final = 200
+_SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "sequela", "pdf.fonttype": 42}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figure:
+    """A picture with everything that must travel with it.
+
+    Attributes:
+        id: name for files and links.
+        title: at most one line; not drawn into the picture.
+        caption: what is shown and how, for the text below.
+        alt: the picture in words, for those who cannot see it.
+        data: the numbers drawn, as plain columns of equal length.
+        draw: the matplotlib figure, at its final size.
+        banner: a warning printed in the picture, such as "Simulated patients".
+        more: further tables of numbers by name, such as the counts at risk.
+    """
+
+    id: str
+    title: str
+    caption: str
+    alt: str
+    data: Mapping[str, Sequence[Any]]
+    draw: Drawing
+    banner: str | None = None
+    more: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+
+
+def save(figure: Figure, directory: Path) -> dict[str, Path]:
+    """Write SVG, PDF, PNG (200 dpi) and CSV into `directory`; equal figures give equal bytes.
+
+    Returns:
+        Paths by type: `svg`, `pdf`, `png`, `csv`, and one more CSV per entry of `figure.more`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, Path] = {}
+    for kind, content in (("svg", to_svg(figure)), ("pdf", _pdf(figure)), ("png", _png(figure))):
+        paths[kind] = directory / f"{figure.id}.{kind}"
+        paths[kind].write_bytes(content)
+    tables = {"csv": (figure.id, figure.data)}
+    tables |= {name: (f"{figure.id}-{name}", columns) for name, columns in figure.more.items()}
+    for kind, (stem, columns) in tables.items():
+        paths[kind] = directory / f"{stem}.csv"
+        paths[kind].write_text(columns_to_csv(columns), encoding="utf-8")
+    return paths
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The SVG document, with text as text and without a date; fonts fall back to any sans-serif."""
+    out = _print(FigureCanvasSVG(figure.draw), "print_svg", metadata={"Date": None, "Creator": "Sequela"})
+    written = ", ".join(f"'{name}'" if " " in name else name for name in families())
+    return out.decode("utf-8").replace(written, WEB_FONTS).encode("utf-8")
+
+
+def _pdf(figure: Figure) -> bytes:
+    metadata = {"Title": figure.title, "Creator": "Sequela", "Producer": None, "CreationDate": None}
+    return _print(FigureCanvasPdf(figure.draw), "print_pdf", metadata=metadata)
+
+
+def _png(figure: Figure) -> bytes:
+    return _print(FigureCanvasAgg(figure.draw), "print_png", metadata={"Software": None})
+
+
+def _print(canvas: Any, method: str, **options: Any) -> bytes:
+    """One file from a canvas. A glyph that no installed font has is drawn as a box, without a warning."""
+    out = io.BytesIO()
+    with rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        getattr(canvas, method)(out, **options)
+    return out.getvalue()
+
+
+def columns_to_csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Columns of equal length as comma-separated text; numbers in full, None as an empty field."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return out.getvalue()
