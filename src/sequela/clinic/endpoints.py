@@ -49,7 +49,7 @@ class Outcome:
 
 def derive(
     name: str, endpoint: Endpoint, people: People, moments: Mapping[str, pl.DataFrame], *,
-    entry: Node | None = None, origin: Node | None = None,
+    entry: pl.Expr | None = None, origin: pl.Expr | None = None,
 ) -> Outcome:  # fmt: skip
     """Times of an endpoint.
 
@@ -64,18 +64,19 @@ def derive(
         entry: delayed entry at this moment, in place of the endpoint's own.
         origin: another origin, in place of the endpoint's own (for sensitivity analyses).
     """
-    start = origin or endpoint.origin
-    delayed = entry or endpoint.entry
-    frame = people.frame.select("patient", _day(people, start).alias("origin"), _entry(people, delayed).alias("entry"))
+    start = _day(people, endpoint.origin) if origin is None else origin
+    if entry is None and endpoint.entry is not None:
+        entry = _day(people, endpoint.entry)
+    frame = people.frame.select("patient", start.alias("origin"), (start if entry is None else entry).alias("entry"))
     for i, source in enumerate(endpoint.events):
         frame = frame.join(_event(source, people, moments, start, endpoint.until, f"event{i}"), on="patient", how="left")
     last = [_when(source, people).alias(f"censor{i}") for i, source in enumerate(endpoint.censor)]
     frame = frame.join(people.frame.select("patient", *last, *_undated(endpoint, people)), on="patient", how="left")
-    table = _resolve(frame, endpoint, delayed=delayed is not None)
+    table = _resolve(frame, endpoint)
     used = table.filter(pl.col("unused").is_null())
     times = Times(
         used["time"].to_numpy(), used["state"].to_numpy(), (used["entry"] - used["origin"]).clip(lower_bound=0).to_numpy(),
-        ids=used["patient"].to_numpy(), unit="day", origin=write(start),
+        ids=used["patient"].to_numpy(), unit="day", origin=write(endpoint.origin) if origin is None else "",
     )  # fmt: skip
     return Outcome(name, endpoint.label, times, table)
 
@@ -84,21 +85,17 @@ def _day(people: People, node: Node) -> pl.Expr:
     return people.expression(node).cast(pl.Int32)
 
 
-def _entry(people: People, node: Node | None) -> pl.Expr:
-    return pl.lit(None, pl.Int32) if node is None else _day(people, node)
-
-
 def _when(source: Source, people: People) -> pl.Expr:
     day = _day(people, source.at)
     return day if source.where is None else pl.when(people.expression(source.where)).then(day)
 
 
 def _event(
-    source: Source, people: People, moments: Mapping[str, pl.DataFrame], origin: Node, until: Node | None, name: str
+    source: Source, people: People, moments: Mapping[str, pl.DataFrame], origin: pl.Expr, until: Node | None, name: str
 ) -> pl.DataFrame:
     """The first day of an event source after the origin (an anchor of the course may have many)."""
     limit = pl.lit(None, pl.Int32) if until is None else _day(people, until)
-    bounds = people.frame.select("patient", _day(people, origin).alias("from"), limit.alias("until"))
+    bounds = people.frame.select("patient", origin.alias("from"), limit.alias("until"))
     if isinstance(source.at, Anchor) and source.at.name in moments:
         dated = moments[source.at.name].join(bounds, on="patient", how="inner")
         inside = (pl.col("day") > pl.col("from")) & (pl.col("day") <= pl.col("until")).fill_null(value=True)
@@ -121,7 +118,7 @@ def _undated(endpoint: Endpoint, people: People) -> list[pl.Expr]:
     return found
 
 
-def _resolve(frame: pl.DataFrame, endpoint: Endpoint, *, delayed: bool) -> pl.DataFrame:
+def _resolve(frame: pl.DataFrame, endpoint: Endpoint) -> pl.DataFrame:
     events = [f"event{i}" for i in range(len(endpoint.events))]
     censor = [f"censor{i}" for i in range(len(endpoint.censor))]
     undated = [name for name in frame.columns if name.startswith("undated")]
@@ -137,7 +134,6 @@ def _resolve(frame: pl.DataFrame, endpoint: Endpoint, *, delayed: bool) -> pl.Da
         pl.when(event.is_not_null()).then(end_of).otherwise(censored_by).alias("end"),
         pl.any_horizontal([pl.col(n) for n in undated] or [pl.lit(value=False)]).alias("undated"),
     ).with_columns((pl.col("exit") - pl.col("origin")).alias("time"))  # fmt: skip
-    table = table if delayed else table.with_columns(pl.col("origin").alias("entry"))
     return table.with_columns(_reason().alias("unused")).select("patient", "origin", "entry", "exit", "time", "state", "end", "unused")
 
 

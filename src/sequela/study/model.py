@@ -148,6 +148,7 @@ class Covariate(Part):
     unit: str | None = None
     per: float = Field(1.0, description="the step of a numeric covariate in a model: age per 10 years")
     digits: int = 0
+    summary: Literal["median_iqr", "median_range", "mean_sd"] = "median_iqr"
     settled: str | None = None
     only: Expression | None = Field(None, description="described among these patients only")
     note: str = ""

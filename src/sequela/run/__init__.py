@@ -1,0 +1,123 @@
+"""The whole path: records → study → cohort → lines → endpoints → estimates → audit → report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sequela.run.path import Walk, require_cohort, summary, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sequela.core.estimate import Curve
+    from sequela.core.finding import Finding
+    from sequela.report.content import Content, Correction
+    from sequela.report.tables import Table
+    from sequela.study.model import Study
+
+BANNER = "Simulated patients"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """Everything a run made.
+
+    Attributes:
+        attrition: the selection step by step.
+        tables: every table by id.
+        curves: the Kaplan-Meier curves of every `curves` analysis, by analysis and group.
+        models: the regression content of every `cox` analysis.
+        corrections: naive and corrected estimates for every clock that starts too early.
+        findings: of the data and of the design.
+        manifest: hashes, versions and the clock.
+        walk: people, lines, endpoints: everything before the estimates.
+        out: where it was written, or None.
+    """
+
+    attrition: Table
+    tables: Mapping[str, Table]
+    curves: Mapping[str, Mapping[str, Curve]]
+    models: Mapping[str, Content]
+    corrections: tuple[Correction, ...]
+    findings: tuple[Finding, ...]
+    manifest: Mapping[str, Any]
+    walk: Walk
+    out: Path | None
+
+
+def run(
+    study: Study, out: str | Path | None = None, *, now: datetime | None = None, progress: Callable[[str], None] = lambda _: None
+) -> Result:  # fmt: skip
+    """Run a study and, when `out` is given, write its report, tables, figures and manifest there.
+
+    Args:
+        study: see `Study.read`.
+        out: directory for the outputs; replaced as a whole, and only when everything is complete.
+        now: the clock, for the manifest and for dates in the future; the system's by default.
+        progress: told each step in a few words.
+
+    Raises:
+        DataError: the records cannot be used, nobody is left, or an endpoint has no events.
+        StudyError: the study asks for something that does not exist.
+    """
+    from sequela.audit.design import audit_design
+    from sequela.report.content import Regression, Survival
+    from sequela.report.pages import Pages
+    from sequela.run.analyses import analyse
+    from sequela.run.corrections import corrections
+    from sequela.run.outputs import manifest, write
+
+    clock = now or datetime.now().astimezone()
+    walked = walk(study, today=clock.date(), progress=progress)
+    require_cohort(walked)
+    contents: list[Content] = []
+    for analysis in study.analyses:
+        progress(f"estimating {analysis.id}")
+        contents.append(analyse(analysis, walked))
+    corrected = corrections(walked)
+    design = tuple(audit_design(study))
+    pages = Pages.of(study, _selected(walked), tuple(contents), corrected, walked.findings, design, _left_out(walked), BANNER if study.study.simulated else None)
+    record = manifest(walked, clock)
+    directory = Path(out) if out is not None else None
+    if directory is not None:
+        write(pages, walked, record, directory, _frames(walked), progress)
+    return Result(
+        pages.attrition, {table.id: table for table in pages.tables},
+        {c.heading.id: {group.label: group.curve for group in c.groups} for c in contents if isinstance(c, Survival)},
+        {c.heading.id: c for c in contents if isinstance(c, Regression)}, corrected, (*walked.findings, *design), record, walked, directory,
+    )  # fmt: skip
+
+
+def _selected(walked: Walk) -> tuple[Any, ...]:
+    from sequela.report.content import Selected
+
+    return tuple(Selected(step.name, step.before, step.kept, step.failed, step.undecided) for step in walked.steps)
+
+
+def _left_out(walked: Walk) -> tuple[tuple[str, int], ...]:
+    """Treatment rows that make no line, by reason."""
+    import polars as pl
+
+    rows = walked.registry.treatments.unique("row").filter(pl.col("unused").is_not_null())
+    counted = rows.group_by("unused").len().sort(["len", "unused"], descending=[True, False])
+    return tuple(counted.iter_rows())
+
+
+def _frames(walked: Walk) -> dict[str, str]:
+    """The analysis set, the lines, and the treatment rows that make no line."""
+    import polars as pl
+
+    lines = walked.lines.sequences.table.with_columns(
+        pl.col("agents").map_elements(lambda mask: "+".join(walked.lines.sequences.agents(mask)), return_dtype=pl.String),
+        pl.col("regimen", "companions").list.join("+"),
+    )
+    unused = walked.registry.treatments.filter(pl.col("unused").is_not_null())
+    kept = ["patient", "drug", "agent", "start", "end", "unused", "_file", "_line"]
+    return {
+        "data/analysis.csv": summary(walked).write_csv(),
+        "data/lines.csv": lines.write_csv(),
+        "data/treatments-without-a-line.csv": unused.select(kept).write_csv(),
+    }

@@ -1,0 +1,105 @@
+"""The corrected estimate beside the naive one, for every comparison whose clock starts too early."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from sequela.audit.design import TimeZero, time_zero
+from sequela.clinic.endpoints import derive
+from sequela.core.units import DAYS_PER_MONTH
+from sequela.estimates.cox import cox
+from sequela.estimates.curves import kaplan_meier
+from sequela.report.content import Corrected, Correction
+from sequela.run.analyses import Population, compare, grouped, heading, population, together
+from sequela.study.expressions import parse
+
+if TYPE_CHECKING:
+    from sequela.clinic.endpoints import Outcome
+    from sequela.core.outcome import Times
+    from sequela.run.path import Walk
+    from sequela.study.timing import Moment
+
+
+def corrections(walk: Walk) -> tuple[Correction, ...]:
+    """One for every endpoint and set of groups that GT001 or GT002 applies to."""
+    analyses = {analysis.id: analysis for analysis in walk.study.analyses}
+    found: dict[tuple[str, tuple[str, ...]], Correction] = {}
+    for clock in time_zero(walk.study):
+        key = (clock.endpoint, tuple(clock.settled))
+        if clock.selective and len(clock.settled) > 1 and any(clock.settled.values()) and key not in found:
+            people = population(walk, analyses[clock.analysis])
+            found[key] = _correct(walk, clock, people, replace(heading(analyses[clock.analysis], people), id=f"corrected-{clock.endpoint}-{len(found) + 1}"))
+    return tuple(found.values())
+
+
+def _correct(walk: Walk, clock: TimeZero, people: Population, head: object) -> Correction:
+    endpoint = walk.study.endpoints[clock.endpoint]
+    settled = _settled(walk, clock)
+    moments = sorted({moment.name for group in clock.settled.values() for moment in group})
+    naive = grouped(walk.outcomes[clock.endpoint], people)
+    late = derive(clock.endpoint, endpoint, walk.people, walk.registry.moments, entry=settled)
+    delayed = grouped(late, people)
+    restarted = derive(clock.endpoint, endpoint, walk.people, walk.registry.moments, origin=settled)
+    words = " / ".join(moments)
+    rows = (
+        _row("As asked (naive)", naive),
+        _row(f"Delayed entry at {words}", delayed, late, people),
+        _row("Delayed entry, entry time in the model", delayed, late, people, adjust="entry"),
+        _row(f"Clock restarted at {words}", grouped(restarted, people), restarted, people),
+        _row("Clock restarted, time since the origin in the model", grouped(restarted, people), restarted, people, adjust="waited", waited=_waited(late)),
+    )
+    curves = [tuple(kaplan_meier(times) for times in groups.values()) for groups in (naive, delayed)]
+    faults = tuple(f"{fault.code}: {fault.what} is settled at {fault.settled.name}" for fault in clock.faults if fault.code != "GT003")
+    return Correction(head, endpoint.label, tuple(naive), words, faults, rows, curves[0], curves[1])  # type: ignore[arg-type]
+
+
+def _settled(walk: Walk, clock: TimeZero) -> pl.Expr:
+    """The day on which a patient's place in the analysis is settled: by group, the last of its moments."""
+    day = pl.lit(None, pl.Int32)
+    for group, moments in clock.settled.items():
+        day = pl.when(pl.col("sequence") == group).then(_last(walk, moments)).otherwise(day)
+    return day
+
+
+def _last(walk: Walk, moments: tuple[Moment, ...]) -> pl.Expr:
+    days = [walk.people.expression(parse(moment.name)).cast(pl.Int32) for moment in moments if moment.name != "the end of follow-up"]
+    return pl.max_horizontal(days) if days else pl.lit(None, pl.Int32)
+
+
+def _waited(late: Outcome) -> dict[str, float]:
+    """Days from the endpoint's own origin to the moment of settling, by patient."""
+    table = late.table.select("patient", (pl.col("entry") - pl.col("origin")).alias("waited")).drop_nulls()
+    return dict(table.iter_rows())
+
+
+def _row(
+    label: str, groups: dict[str, Times], outcome: Outcome | None = None, people: Population | None = None, *,
+    adjust: str | None = None, waited: dict[str, float] | None = None,
+) -> Corrected:  # fmt: skip
+    n = sum(len(times) for times in groups.values())
+    events = sum(int((times.state > 0).sum()) for times in groups.values())
+    if len(groups) < 2 or not events or any(not len(times) for times in groups.values()):
+        return Corrected(label, n, events, (), None, None, _why(outcome, people))
+    medians = () if adjust else tuple(kaplan_meier(times).median() for times in groups.values())
+    if adjust is None:
+        test, ratio = compare(groups)
+        return Corrected(label, n, events, medians, ratio, test.p if test else None)
+    times, labels = together(groups)
+    extra = times.entry if waited is None else np.array([waited[str(name)] for name in times.ids], float)
+    names = list(groups)
+    columns = {name: (labels == name).astype(float) for name in names[1:]} | {"time to entry, per month": extra / DAYS_PER_MONTH}
+    model = cox(times, columns)
+    ratio = model.hazard_ratios()[0] if len(names) == 2 else None
+    return Corrected(label, model.n, model.events, (), ratio, model.p_values()[0] if len(names) == 2 else None)
+
+
+def _why(outcome: Outcome | None, people: Population | None) -> str:
+    if outcome is None or people is None:
+        return "no events"
+    left = outcome.table.join(people.frame.select("patient"), on="patient", how="semi").filter(pl.col("unused").is_not_null())
+    reasons = left.group_by("unused").len().sort("len", descending=True).iter_rows()
+    return "cannot be estimated: " + "; ".join(f"{reason} ({n})" for reason, n in reasons)

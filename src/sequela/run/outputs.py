@@ -1,0 +1,86 @@
+"""From a `Walk` and its analyses to the documents on disk: built aside, then put in place as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from sequela.records.writing import replace_directory
+from sequela.report.checks import checks_page
+from sequela.report.document import as_dict, render
+from sequela.report.html import table_page
+from sequela.report.pages import Pages
+from sequela.report.tables import to_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from sequela.run.path import Walk
+
+LIBRARIES = ("numpy", "scipy", "polars", "pydantic", "matplotlib", "jinja2", "pyreadstat")
+
+
+def manifest(walk: Walk, now: datetime) -> dict[str, Any]:
+    """What the results depend on: hashes of inputs, study, rule set and dictionary; versions; the clock."""
+    return {
+        "sequela": version("sequela"),
+        "made": now.isoformat(timespec="seconds"),
+        "study": {"file": walk.study.path, "sha256": walk.study.sha256, "simulated": walk.study.study.simulated},
+        "rules": walk.rules.stamp,
+        "dictionary": {"name": walk.dictionary.name, "version": walk.dictionary.version, "sha256": walk.dictionary.sha256},
+        "inputs": {name: {"rows": table.rows_read, "files": dict(table.sha256)} for name, table in walk.tables.items()},
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def write(pages: Pages, walk: Walk, record: dict[str, Any], out: Path, frames: dict[str, str], progress: Callable[[str], None]) -> None:
+    """Write every output of a run into `out`; what stood there is replaced only when all is complete.
+
+    Args:
+        pages: tables, figures and the function that lays out the document.
+        walk: for its findings.
+        record: the manifest.
+        out: the directory.
+        frames: further CSV files by path under `out`, such as the analysis set.
+        progress: told each step.
+    """
+    banner = pages.house.banner
+    with replace_directory(out) as aside:
+        for name in ("tables", "figures", "data"):
+            (aside / name).mkdir()
+        for table in pages.tables:
+            _text(aside / "tables" / f"{table.id}.csv", _commented(banner) + to_csv(table))
+            _text(aside / "tables" / f"{table.id}.html", table_page(table))
+        for name, text in frames.items():
+            _text(aside / name, _commented(banner) + text)
+        progress(f"drawing {len(pages.figures)} figures")
+        document = pages.document(aside, record)
+        progress("writing the report")
+        _text(aside / "report.html", render(document))
+        _text(aside / "document.json", json.dumps(as_dict(document), indent=1, ensure_ascii=False))
+        _text(aside / "checks.html", checks_page(walk.findings, f"Data checks: {walk.study.study.title}", banner))
+        outputs = {str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()}
+        _text(aside / "run.json", json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n")
+
+
+def _counts(walk: Walk, pages: Pages) -> dict[str, int]:
+    found = [*walk.findings, *pages.design]
+    return {severity: sum(finding.severity == severity for finding in found) for severity in ("error", "warning", "note")}
+
+
+def _commented(banner: str | None) -> str:
+    return f"# {banner}\n" if banner else ""
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,163 @@
+"""The path itself: records → study → cohort → lines → endpoints. What follows works on its `Walk`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sequela.clinic.checks import Records, run_checks
+from sequela.clinic.cohort import Step, assign_groups, people, select
+from sequela.clinic.drugs import read_dictionary
+from sequela.clinic.endpoints import derive_all
+from sequela.clinic.lines import lines_of_therapy
+from sequela.clinic.rules import read_rules
+from sequela.clinic.tables import registry
+from sequela.core.errors import DataError
+from sequela.core.finding import Finding, Where
+from sequela.records.reading import read
+from sequela.records.source import Column, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import date
+
+    from sequela.clinic.cohort import People
+    from sequela.clinic.drugs import Dictionary
+    from sequela.clinic.endpoints import Outcome
+    from sequela.clinic.lines import Lines
+    from sequela.clinic.rules import RuleSet
+    from sequela.clinic.tables import Registry
+    from sequela.records.reading import Table
+    from sequela.study.model import SourceFile, Study
+
+Progress = "Callable[[str], None]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walk:
+    """Everything known before the first estimate.
+
+    Attributes:
+        people: one row a patient, with `sequence` (the group; null outside the cohort).
+        steps: the attrition; the last one's patients are the cohort.
+        outcomes: every endpoint over all patients.
+        findings: of reading, checking and grouping.
+    """
+
+    study: Study
+    tables: Mapping[str, Table]
+    dictionary: Dictionary
+    rules: RuleSet
+    registry: Registry
+    lines: Lines
+    people: People
+    steps: tuple[Step, ...]
+    outcomes: Mapping[str, Outcome]
+    findings: tuple[Finding, ...]
+
+    @property
+    def cohort(self) -> frozenset[str]:
+        """The patients who passed every criterion."""
+        return self.steps[-1].patients
+
+
+def base_of(study: Study) -> Path:
+    """The directory that the study's paths start from."""
+    return Path(study.path).parent if study.path else Path()
+
+
+def read_sources(study: Study, progress: Callable[[str], None]) -> dict[str, Table]:
+    """Every source of the study, typed, with findings.
+
+    Raises:
+        DataError: a file cannot be read at all, or a required source has no rows.
+    """
+    tables: dict[str, Table] = {}
+    for name, source in study.sources.items():
+        progress(f"reading {name}")
+        tables[name] = read(_source(name, source), base_of(study))
+    return tables
+
+
+def _source(name: str, source: SourceFile) -> Source:
+    columns = tuple(
+        Column(name=field, column=column)
+        if isinstance(column, str)
+        else Column(name=field, **{**column.model_dump(exclude={"settled"}), "levels": column.levels})
+        for field, column in source.columns.items()
+    )
+    told = source.model_dump(exclude={"role", "file", "columns"})
+    return Source(name=name, files=source.file, columns=columns, **told)
+
+
+def _members(dictionary: Dictionary) -> dict[str, frozenset[str]]:
+    """Every agent by its own name, and every class with its agents."""
+    found: dict[str, set[str]] = {}
+    for agent in dictionary.agents:
+        for name in (agent, *dictionary.classes(agent)):
+            found.setdefault(name, set()).add(agent)
+    return {name: frozenset(agents) for name, agents in found.items()}
+
+
+def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda _: None) -> Walk:
+    """From the study's records to its endpoints.
+
+    Args:
+        study: the protocol.
+        today: the clock, for dates in the future where the study has no data cut.
+        progress: told each step in a few words.
+
+    Raises:
+        DataError: records cannot be used, a patient belongs to two groups, or nobody is left in the cohort.
+        StudyError: the study names a rule set, drug or class that does not exist.
+    """
+    dictionary, rules = read_dictionary(), read_rules(study.lines.rules, base_of(study))
+    tables = read_sources(study, progress)
+    progress("joining patients, treatments and events")
+    records = registry(study, tables, dictionary, rules)
+    progress("deriving lines of therapy")
+    lines = lines_of_therapy(records.used, rules, lambda agent: frozenset(dictionary.classes(agent)))
+    everyone = people(study, records, lines.sequences, _members(dictionary))
+    progress("selecting the cohort")
+    steps = select(study, everyone)
+    groups, ungrouped = assign_groups(study, everyone, steps[-1].patients)
+    with_groups = everyone.frame.join(groups, on="patient", how="left")
+    everyone = type(everyone)(with_groups, everyone.legend, everyone.members, everyone.top)
+    progress("deriving endpoints")
+    outcomes = derive_all(study, everyone, records.moments)
+    checked = run_checks(Records(study, tables, records, lines.sequences, dictionary, today))
+    findings = (*(f for table in tables.values() for f in table.findings), *checked, *ungrouped)
+    return Walk(study, tables, dictionary, rules, records, lines, everyone, steps, outcomes, findings)
+
+
+def require_cohort(walk: Walk) -> None:
+    """Refuse a cohort that leaves nothing to compare.
+
+    Raises:
+        DataError: nobody passes the criteria.
+    """
+    if walk.cohort:
+        return
+    empty = next(step for step in walk.steps if step.kept == 0)
+    raise DataError(
+        Finding(
+            "C404", "error", "nobody is left in the cohort", Where(walk.study.path, field="cohort"),
+            found=f"criterion “{empty.name}”: {empty.before} patients before it, none after ({empty.undecided} undecided for a missing value)",
+            allowed="at least one patient", remedy="look at the criterion, and at the findings: sequela check",
+        )
+    )  # fmt: skip
+
+
+def summary(walk: Walk) -> pl.DataFrame:
+    """The analysis set: one row a patient of the file, with lines, group and every endpoint."""
+    frame = walk.people.frame.with_columns(pl.col("patient").is_in(list(walk.cohort)).alias("in_cohort"))
+    for name, outcome in walk.outcomes.items():
+        wanted = {"entry": f"{name}_entry", "time": f"{name}_days", "state": f"{name}_event", "end": f"{name}_end", "unused": f"{name}_unused"}
+        used = outcome.table.select("patient", (pl.col("entry") - pl.col("origin")).alias("entry"), "time", "state", "end", "unused")
+        frame = frame.join(used.rename(wanted), on="patient", how="left")
+    masks = [column for column in frame.columns if column.startswith("agents[")]
+    names = [pl.col(c).map_elements(lambda mask: "+".join(walk.lines.sequences.agents(mask)), return_dtype=pl.String).alias(c) for c in masks]
+    return frame.with_columns(names).drop("_file", "_line", strict=False)
