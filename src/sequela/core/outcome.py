@@ -21,13 +21,26 @@ def _column(values: Any, frame: Any) -> Any:
     if not isinstance(values, str):
         return values
     if frame is None:
-        raise UsageError(Finding("T100", "error", f"column {values!r} was named, but no frame was given", remedy="pass frame=..."))
+        raise UsageError(
+            Finding(
+                "T100",
+                "error",
+                f"column {values!r} was named, but no frame was given",
+                remedy="pass frame=...",
+            )
+        )
     import narwhals as nw
 
     data = nw.from_native(frame, eager_only=True)
     if values not in data.columns:
         raise UsageError(
-            Finding("T101", "error", f"the frame has no column {values!r}", found=values, allowed=", ".join(data.columns))
+            Finding(
+                "T101",
+                "error",
+                f"the frame has no column {values!r}",
+                found=values,
+                allowed=", ".join(data.columns),
+            )
         )
     return data[values].to_numpy()
 
@@ -36,7 +49,48 @@ def _refuse(bad: NDArray[np.bool_], code: str, message: str, remedy: str) -> Non
     if bad.any():
         rows = np.flatnonzero(bad)
         shown = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-        raise UsageError(Finding(code, "error", f"{len(rows)} of {len(bad)} {message}", Where(field=f"rows {shown}"), remedy=remedy))
+        raise UsageError(
+            Finding(
+                code,
+                "error",
+                f"{len(rows)} of {len(bad)} {message}",
+                Where(field=f"rows {shown}"),
+                remedy=remedy,
+            )
+        )
+
+
+def _check_times(exits: Real, entry: Real | None) -> None:
+    if len(exits) and not (np.isfinite(exits.sum()) and exits.min() >= 0):
+        _refuse(
+            ~np.isfinite(exits),
+            "T103",
+            "exit times are missing or not finite",
+            "leave these subjects out, and count them",
+        )
+        _refuse(exits < 0, "T104", "exit times lie before the origin", "check the dates")
+    if entry is not None:
+        _refuse(
+            ~np.isfinite(entry),
+            "T103",
+            "entry times are missing or not finite",
+            "leave these subjects out, and count them",
+        )
+        remedy = "such subjects were never at risk: leave them out, and count them"
+        _refuse((entry != 0) & (exits <= entry), "T105", "exit times do not lie after their entry", remedy)
+
+
+def _states(raw: NDArray[Any]) -> Whole:
+    """States as whole numbers from 0; booleans and integers need no check for fractions."""
+    if raw.dtype.kind in "biu":
+        states = raw.astype(np.int64)
+        bad = states < 0 if raw.dtype.kind == "i" and len(raw) and states.min() < 0 else np.zeros(0, bool)
+    else:
+        numbers = raw.astype(float)
+        bad = ~np.isfinite(numbers) | (numbers < 0) | (numbers != np.floor(numbers))
+        states = np.where(bad, 0, numbers).astype(np.int64)
+    _refuse(bad, "T106", "states are no whole numbers from 0", "code 0 censored, 1...K event")
+    return states
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,24 +125,35 @@ class Times:
     frame: InitVar[Any] = None
 
     def __post_init__(self, frame: Any) -> None:
-        exits = np.asarray(_column(self.exit, frame))
+        exits = np.array(_column(self.exit, frame), float)
         n = len(exits)
+        # Broadcast defaults take no memory, so that ten million rows without entry or weights stay small.
+        entry = np.broadcast_to(0.0, n) if self.entry is None else np.array(_column(self.entry, frame), float)
+        weights = (
+            np.broadcast_to(1.0, n) if self.weights is None else np.array(_column(self.weights, frame), float)
+        )
+        ids = np.arange(n) if self.ids is None else np.array(_column(self.ids, frame))
         raw_state = np.asarray(_column(self.state, frame))
-        entry = np.zeros(n) if self.entry is None else np.asarray(_column(self.entry, frame))
-        weights = np.ones(n) if self.weights is None else np.asarray(_column(self.weights, frame), float)
-        ids = np.arange(n) if self.ids is None else np.asarray(_column(self.ids, frame))
         for name, values in (("state", raw_state), ("entry", entry), ("weights", weights), ("ids", ids)):
             if len(values) != n:
-                raise UsageError(Finding("T102", "error", f"`{name}` has {len(values)} values, `exit` has {n}"))
-        exits, entry = exits.astype(float), entry.astype(float)
-        _refuse(~np.isfinite(exits), "T103", "exit times are missing or not finite", "leave these subjects out, and count them")
-        _refuse(~np.isfinite(entry), "T103", "entry times are missing or not finite", "leave these subjects out, and count them")
-        _refuse(exits < 0, "T104", "exit times lie before the origin", "check the dates")
-        _refuse((entry != 0) & (exits <= entry), "T105", "exit times do not lie after their entry", "such subjects were never at risk: leave them out, and count them")
-        numbers = raw_state.astype(float)
-        _refuse(~np.isfinite(numbers) | (numbers < 0) | (numbers != np.floor(numbers)), "T106", "states are no whole numbers from 0", "code 0 censored, 1...K event")
-        _refuse(~np.isfinite(weights) | (weights < 0), "T107", "weights are negative or missing", "give weights of 0 or more")
-        for name, value in (("exit", exits), ("state", numbers.astype(np.int64)), ("entry", entry), ("weights", weights), ("ids", ids)):
+                raise UsageError(
+                    Finding("T102", "error", f"`{name}` has {len(values)} values, `exit` has {n}")
+                )
+        _check_times(exits, entry if self.entry is not None else None)
+        if self.weights is not None:
+            _refuse(
+                ~np.isfinite(weights) | (weights < 0),
+                "T107",
+                "weights are negative or missing",
+                "give weights of 0 or more",
+            )
+        for name, value in (
+            ("exit", exits),
+            ("state", _states(raw_state)),
+            ("entry", entry),
+            ("weights", weights),
+            ("ids", ids),
+        ):
             value.flags.writeable = False
             object.__setattr__(self, name, value)
 
@@ -98,9 +163,16 @@ class Times:
     @property
     def delayed(self) -> bool:
         """Whether any subject enters after the origin."""
-        return bool(np.any(self.entry != 0))
+        return self.entry.strides != (0,) and bool(np.any(self.entry != 0))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any weight differs from 1."""
+        return self.weights.strides != (0,) and bool(np.any(self.weights != 1))
 
     def take(self, rows: ArrayLike) -> Times:
         """The subjects at `rows` (positions, or a mask)."""
         at = np.asarray(rows)
-        return Times(self.exit[at], self.state[at], self.entry[at], self.weights[at], self.ids[at], self.unit, self.origin)
+        entry = self.entry[at] if self.delayed else None
+        weights = self.weights[at] if self.weighted else None
+        return Times(self.exit[at], self.state[at], entry, weights, self.ids[at], self.unit, self.origin)

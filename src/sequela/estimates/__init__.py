@@ -1,0 +1,1 @@
+"""Arrays in, estimates out: survival curves, tests, regression. Import from the modules of this room."""

@@ -1,0 +1,277 @@
+"""Cox's proportional hazards model.
+
+Ties by Efron (default), Breslow or the exact partial likelihood; delayed entry and start-stop rows, strata,
+weights, offset; model-based and cluster-robust errors (Lin and Wei 1989). Sources: Cox (1972); Therneau and
+Grambsch (2000). What cannot be estimated is named in `reasons`: aliased columns, separation, no events.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from scipy.special import chdtrc
+
+from sequela.core.errors import UsageError
+from sequela.core.estimate import Model, Test
+from sequela.core.finding import Finding
+from sequela.estimates.design import design
+from sequela.estimates.exact import evaluate_exact
+from sequela.estimates.likelihood import Problem, evaluate
+from sequela.estimates.newton import Optimum, maximise
+from sequela.estimates.residuals import dfbeta, grouped
+from sequela.estimates.risksets import cox_risk_sets
+from sequela.estimates.timeline import Labels, labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from sequela.core.outcome import Times
+    from sequela.estimates.likelihood import Step
+
+Ties = Literal["efron", "breslow", "exact"]
+WARM = 40_000  # from here on a fit to every 16th row gives the starting value
+
+
+@dataclass(frozen=True, eq=False)
+class CoxModel(Model):
+    """A fitted Cox model; it keeps what residuals, curves and tests of proportionality need.
+
+    `problem` is None when nothing could be fitted. `centre` was subtracted from the columns before fitting.
+    """
+
+    ties: str = "efron"
+    centre: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    problem: Problem | None = None
+    optimum: Optimum | None = None
+    strata: Labels | None = None
+    cluster: Labels | None = None
+
+
+def cox(
+    times: Times,
+    X: Any,
+    ties: Ties = "efron",
+    strata: Any = None,
+    cluster: Any = None,
+    weights: Any = None,
+    names: Any = None,
+    level: float = 0.95,
+    offset: Any = None,
+    robust: bool | None = None,
+    data: Any = None,
+    reference: dict[str, Any] | None = None,
+) -> CoxModel:
+    """Fit a Cox model.
+
+    Args:
+        times: n subjects or start-stop rows; any state above 0 is the event.
+        X: n x p covariates: an array, a frame, a dict of columns, or a formula on `data`.
+        ties: "efron", "breslow" (as SPSS), or "exact" (discrete logistic likelihood).
+        strata: n labels; each stratum has its own baseline hazard.
+        cluster: n labels; errors are then robust to dependence inside clusters.
+        weights: n case weights; by default those of `times`.
+        names: names of an array's columns.
+        level: of the intervals.
+        offset: n numbers added to the linear predictor.
+        robust: robust errors; by default, as R, with clusters or weights that are not whole numbers.
+        data: frame behind a formula.
+        reference: {column: level} of text columns.
+
+    Returns:
+        The model. Coefficients that cannot be estimated are NaN and named in `reasons`.
+
+    Raises:
+        UsageError: lengths differ, values are missing, or exact ties are asked for with weights.
+    """
+    n = len(times)
+    matrix, labels_ = design(X, n, names, data, reference)
+    weights = _weights(times, weights)
+    if ties not in get_args(Ties):
+        raise UsageError(
+            Finding("E150", "error", "no such tie rule", found=str(ties), allowed=", ".join(get_args(Ties)))
+        )
+    if ties == "exact" and weights is not None:
+        raise UsageError(
+            Finding("E151", "error", "exact ties do not take weights", remedy='use ties="efron"')
+        )
+    stratum = None if strata is None else labels(strata, n, "strata")
+    group = None if cluster is None else labels(cluster, n, "cluster")
+    events = float((times.state > 0).sum())
+    facts = {"n": n, "events": events, "level": level, "method": f"Cox, {ties} ties", "ties": ties}
+    if not events:
+        return _nothing(labels_, "no events", facts)
+    shift = None if offset is None else np.asarray(offset, float)
+    X_centred, centre, scale = centred(matrix)
+    problem = build_problem(times, X_centred, ties, stratum, weights, shift)
+    optimum = _fit(times, problem, ties, stratum, scale)
+    if robust is None:
+        robust = group is not None or (weights is not None and bool((weights != np.floor(weights)).any()))
+    clusters = group if group is not None else None
+    return _model(problem, optimum, labels_, facts, centre, stratum, clusters, robust)
+
+
+def _weights(times: Times, weights: Any) -> NDArray[Any] | None:
+    if weights is None:
+        return times.weights if times.weighted else None
+    column = np.asarray(weights, float)
+    if column.shape != (len(times),) or not np.isfinite(column).all() or (column < 0).any():
+        message = "weights need one number of 0 or more per row"
+        raise UsageError(Finding("E152", "error", message, found=f"shape {column.shape}"))
+    return None if (column == 1).all() else column
+
+
+def centred(X: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Columns about their means where a mean is not small, the means subtracted, and the spreads."""
+    if not X.size:
+        return X, np.zeros(X.shape[1]), np.ones(X.shape[1])
+    mean = X.mean(axis=0)
+    squares = np.einsum("ij,ij->j", X, X) / len(X)
+    spread = np.sqrt(np.maximum(squares - mean**2, 0))
+    if not (np.abs(mean) > spread).any():
+        return X, np.zeros(len(mean)), np.where(spread > 0, spread, 1.0)
+    Z = X - mean
+    spread = np.sqrt(np.einsum("ij,ij->j", Z, Z) / len(X))
+    return Z, mean, np.where(spread > 0, spread, 1.0)
+
+
+def build_problem(
+    times: Times, X: NDArray[Any], ties: str, stratum: Labels | None, weights: Any, offset: Any
+) -> Problem:
+    """Risk sets and carriers for rows X (already centred)."""
+    sets = cox_risk_sets(times, stratum)
+    return Problem(X, sets, sets.carriers(), weights, offset, ties == "efron")
+
+
+def evaluator(problem: Problem, ties: str) -> Callable[[NDArray[Any]], Step]:
+    """The objective under a tie rule."""
+    if ties == "exact" and problem.sets.ties:
+        return lambda beta: evaluate_exact(problem, beta)
+    return lambda beta: evaluate(problem, beta)
+
+
+def _fit(times: Times, problem: Problem, ties: str, stratum: Labels | None, scale: NDArray[Any]) -> Optimum:
+    p = problem.X.shape[1]
+    objective = evaluator(problem, ties)
+    zero = np.zeros(p)
+    first = objective(zero)
+    if len(times) < WARM or ties == "exact":
+        return maximise(lambda beta: first if not beta.any() else objective(beta), zero, scale, first)
+    rows = slice(None, None, 16)
+    part = times.take(np.arange(len(times))[rows])
+    sub = None if stratum is None else Labels(stratum.levels, stratum.codes[rows])
+    thin = [None if column is None else column[rows] for column in (problem.weights, problem.offset)]
+    if not (part.state > 0).any():
+        return maximise(objective, zero, scale, first)
+    small = build_problem(part, np.ascontiguousarray(problem.X[rows]), ties, sub, *thin)
+    rough = maximise(evaluator(small, ties), zero, scale)
+    near = rough.beta if rough.converged and not rough.running.any() else zero
+    return maximise(objective, near, scale, first)
+
+
+def _model(
+    problem: Problem,
+    optimum: Optimum,
+    names: tuple[str, ...],
+    facts: dict[str, Any],
+    centre: NDArray[Any],
+    strata: Labels | None,
+    cluster: Labels | None,
+    robust: bool,
+) -> CoxModel:
+    reasons = _reasons(optimum, names)
+    lost = np.array([name in reasons for name in names], bool)
+    robust_covariance = None
+    if robust:
+        influence = grouped(dfbeta(problem, optimum.beta, optimum.covariance), cluster)
+        robust_covariance = influence.T @ influence
+    covariance = np.where(lost[:, None] | lost[None, :], np.nan, optimum.covariance)
+    used = optimum.covariance if robust_covariance is None else robust_covariance
+    tests = _tests(optimum, used, facts["n"], bool(optimum.running.any()))
+    return CoxModel(
+        names=names,
+        coef=np.where(lost, np.nan, optimum.beta),
+        se=np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+        log_likelihood=(optimum.first.log_likelihood, optimum.last.log_likelihood),
+        tests=tests,
+        robust_se=None
+        if robust_covariance is None
+        else np.where(lost, np.nan, np.sqrt(np.diag(robust_covariance))),
+        reasons=reasons,
+        centre=centre,
+        problem=problem,
+        optimum=optimum,
+        strata=strata,
+        cluster=cluster,
+        **facts,
+    )
+
+
+def _reasons(optimum: Optimum, names: tuple[str, ...]) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    variances = np.diag(optimum.first.information)
+    for i, name in enumerate(names):
+        if not optimum.kept[i]:
+            flat = variances[i] <= 1e-24 * variances.max(initial=0.0)
+            reasons[name] = "no variation while at risk" if flat else "aliased with the columns before it"
+        elif optimum.running[i]:
+            end = "infinity" if optimum.direction[i] > 0 else "minus infinity"
+            reasons[name] = f"separation: the likelihood keeps rising as the coefficient runs to {end}"
+        elif not optimum.converged:
+            reasons[name] = f"not converged after {optimum.steps} steps"
+    return reasons
+
+
+def _tests(optimum: Optimum, covariance: NDArray[Any], n: int, separated: bool) -> dict[str, Test]:
+    kept = optimum.kept
+    df = int(kept.sum())
+    beta, score = optimum.beta[kept], optimum.first.score[kept]
+
+    def form(vector: NDArray[Any], matrix: NDArray[Any]) -> float:
+        scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+        inner = matrix * np.outer(scale, scale)
+        return float((scale * vector) @ np.linalg.lstsq(inner, scale * vector, rcond=1e-14)[0])
+
+    ratio = 2 * (optimum.last.log_likelihood - optimum.first.log_likelihood)
+    found = {
+        "likelihood_ratio": (max(0.0, ratio), "likelihood ratio test"),
+        "wald": (math.nan if separated else form(beta, covariance[np.ix_(kept, kept)]), "Wald test"),
+        "score": (form(score, optimum.first.information[np.ix_(kept, kept)]), "score test"),
+    }
+    reason = "separation: a Wald test does not hold"
+    return {
+        key: Test(value, df, _chi(df, value), name, n, reason if math.isnan(value) else None)
+        for key, (value, name) in found.items()
+    }
+
+
+def _chi(df: int, value: float) -> float:
+    return float(chdtrc(df, value)) if df else math.nan
+
+
+def _nothing(names: tuple[str, ...], reason: str, facts: dict[str, Any]) -> CoxModel:
+    p = len(names)
+    empty = np.full(p, np.nan)
+    missing = {
+        key: Test(math.nan, 0, math.nan, name, facts["n"], reason)
+        for key, name in (
+            ("likelihood_ratio", "likelihood ratio test"),
+            ("wald", "Wald test"),
+            ("score", "score test"),
+        )
+    }
+    return CoxModel(
+        names,
+        empty,
+        empty,
+        np.full((p, p), np.nan),
+        (math.nan, math.nan),
+        missing,
+        reasons=dict.fromkeys(names, reason),
+        **facts,
+    )

@@ -1,0 +1,179 @@
+"""Survival curves from a risk table: Kaplan-Meier, Nelson-Aalen, Fleming-Harrington, reverse Kaplan-Meier.
+
+Sources: Kaplan and Meier (JASA 1958); Greenwood (1926); Nelson (Technometrics 1972); Aalen (Ann Stat 1978);
+Fleming and Harrington (Commun Stat 1984); Tsiatis (Ann Stat 1981); Schemper and Smith (1996) for the
+reverse curve. Delayed entry: a subject is at risk at t when entry < t <= exit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from sequela.core.estimate import Curve
+from sequela.core.outcome import Times
+from sequela.estimates.intervals import Interval, limits
+from sequela.estimates.risk import RiskTable, risk_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    # survival, variance of log survival, cumulative hazard, its variance
+    _Steps = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+
+Convention = Literal["r", "spss"]
+Variance = Literal["greenwood", "tsiatis"]
+
+
+@overload
+def kaplan_meier(
+    times: Times | RiskTable,
+    by: None = None,
+    level: float = 0.95,
+    interval: Interval | None = None,
+    convention: Convention = "r",
+    variance: Variance = "greenwood",
+) -> Curve: ...
+@overload
+def kaplan_meier(
+    times: Times | RiskTable,
+    by: Any,
+    level: float = 0.95,
+    interval: Interval | None = None,
+    convention: Convention = "r",
+    variance: Variance = "greenwood",
+) -> dict[str, Curve]: ...
+def kaplan_meier(
+    times: Times | RiskTable,
+    by: Any = None,
+    level: float = 0.95,
+    interval: Interval | None = None,
+    convention: Convention = "r",
+    variance: Variance = "greenwood",
+) -> Curve | dict[str, Curve]:
+    """The product-limit curve, S(t) = product of 1 - d/n over event times up to t.
+
+    Args:
+        times: n subjects, or a risk table (then `by` is its groups, if it has any).
+        by: n group labels (or a tuple of columns); then the result is {label: Curve}.
+        level: of the pointwise intervals.
+        interval: "log" (default), "log-log", "plain", "logit" or "arcsin"; "plain" under convention "spss".
+        convention: "r" or "spss"; also the rule for quantiles.
+        variance: Greenwood's sum d/(n(n-d)), or Tsiatis' sum d/n^2.
+    """
+
+    def rule(table: RiskTable) -> _Steps:
+        d, n = table.events, table.at_risk()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            survival = np.cumprod(np.where(d > 0, 1 - d / n, 1.0))
+            greenwood = np.where((d > 0) & (n > d), d / (n * (n - d)), 0.0)
+        each = greenwood if variance == "greenwood" else _ratio(d, n * n)
+        return survival, each.cumsum(), _ratio(d, n).cumsum(), _ratio(d, n * n).cumsum()
+
+    kind = interval or ("plain" if convention == "spss" else "log")
+    return _curves(times, by, rule, "Kaplan-Meier", level, kind, convention)
+
+
+def nelson_aalen(
+    times: Times | RiskTable, by: Any = None, level: float = 0.95, interval: Interval = "log"
+) -> Curve | dict[str, Curve]:
+    """The cumulative hazard, sum of d/n, in `hazard` and `hazard_se`; `survival` is exp(-hazard).
+
+    The variance is the sum of d/n^2 (Tsiatis 1981).
+    """
+
+    def rule(table: RiskTable) -> _Steps:
+        d, n = table.events, table.at_risk()
+        hazard, variance = _ratio(d, n).cumsum(), _ratio(d, n * n).cumsum()
+        return np.exp(-hazard), variance, hazard, variance
+
+    return _curves(times, by, rule, "Nelson-Aalen", level, interval, "r")
+
+
+def fleming_harrington(
+    times: Times | RiskTable, by: Any = None, level: float = 0.95, interval: Interval = "log"
+) -> Curve | dict[str, Curve]:
+    """As `nelson_aalen`, but d tied events count as d in a row: 1/n + 1/(n-1) + ... (tie correction)."""
+
+    def rule(table: RiskTable) -> _Steps:
+        hazard, variance = (part.cumsum() for part in _in_a_row(table))
+        return np.exp(-hazard), variance, hazard, variance
+
+    return _curves(times, by, rule, "Fleming-Harrington", level, interval, "r")
+
+
+def reverse_kaplan_meier(
+    times: Times, by: Any = None, level: float = 0.95, interval: Interval = "log"
+) -> Curve | dict[str, Curve]:
+    """Kaplan-Meier of the time to censoring; its median is the median follow-up (Schemper and Smith 1996)."""
+    entry = times.entry if times.delayed else None
+    weights = times.weights if times.weighted else None
+    turned = Times(times.exit, times.state == 0, entry, weights, times.ids, times.unit, times.origin)
+
+    def named(curve: Curve) -> Curve:
+        return replace(curve, method="reverse Kaplan-Meier")
+
+    found = kaplan_meier(turned, by, level, interval)
+    return named(found) if isinstance(found, Curve) else {label: named(one) for label, one in found.items()}
+
+
+def _ratio(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
+    return np.divide(top, bottom, out=np.zeros(len(top)), where=top > 0)
+
+
+def _in_a_row(table: RiskTable) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Hazard and variance steps when tied events are counted one after the other, weights spread evenly."""
+    d, n = table.events, table.at_risk()
+    count = table.exits[:, 1:].sum(axis=1)
+    row = np.repeat(np.arange(len(d)), count)
+    step = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    each = d[row] / count[row]
+    left = n[row] - step * each
+    return np.bincount(row, each / left, len(d)), np.bincount(row, each / left**2, len(d))
+
+
+def _curves(
+    times: Times | RiskTable,
+    by: Any,
+    rule: Callable[[RiskTable], _Steps],
+    method: str,
+    level: float,
+    interval: Interval,
+    convention: Convention,
+) -> Curve | dict[str, Curve]:
+    table = times if isinstance(times, RiskTable) else risk_table(times, by)
+    curves = {
+        str(table.groups[part.group[0]]): _curve(part, rule, method, level, interval, convention)
+        for part in (table.rows(cell) for cell in table.cells())
+    }
+    if by is None and len(curves) == 1 and table.groups == ("",):
+        return next(iter(curves.values()))
+    return curves
+
+
+def _curve(
+    table: RiskTable,
+    rule: Callable[[RiskTable], _Steps],
+    method: str,
+    level: float,
+    interval: Interval,
+    convention: str,
+) -> Curve:
+    survival, variance, hazard, hazard_variance = rule(table)
+    keep = table.exits.any(axis=1)
+    at_risk = table.at_risk()[keep]
+    survival, variance = survival[keep], variance[keep]
+    lower, upper = limits(survival, np.sqrt(variance), level, interval)
+    # After the last at-risk subject's event nothing is left to vary: the variance is not defined there.
+    se = np.where(survival > 0, survival * np.sqrt(variance), np.nan)
+    label = str(table.groups[table.group[0]]) if len(table.group) else ""
+    return Curve(
+        table.time[keep], survival, se, lower, upper, at_risk,
+        table.events[keep], table.leaving[keep, 0], table.n,
+        level, interval, method, table.unit, table.origin, label,
+        variance, hazard[keep], np.sqrt(hazard_variance[keep]), convention,
+    )  # fmt: skip

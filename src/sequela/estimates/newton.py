@@ -1,0 +1,147 @@
+"""Newton's method for a concave log-likelihood, with step halving, aliased columns and separation named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+ALIAS = 1e-10  # a column whose variance given the columns before it is a smaller share of its own is aliased
+DONE = 1e-20  # squared length of the Newton step in standard errors: 1e-10 of a standard error
+RUNNING = 0.2  # a step this long, in standard deviations, while nothing is gained: the coefficient runs off
+STEPS = 60
+
+
+class Evaluated(Protocol):
+    """What an evaluation of the objective gives back."""
+
+    @property
+    def log_likelihood(self) -> float:
+        """Value of the objective."""
+        ...
+
+    @property
+    def score(self) -> NDArray[Any]:
+        """First derivative (p)."""
+        ...
+
+    @property
+    def information(self) -> NDArray[Any]:
+        """Minus the second derivative (p x p)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where Newton ended.
+
+    Attributes:
+        beta: p coefficients, 0 where aliased.
+        covariance: p x p, 0 in aliased rows and columns.
+        first, last: the evaluations at the start and at `beta`.
+        kept: p flags, False for aliased columns.
+        running: p flags, True for coefficients that run to infinity; `direction` their sign.
+        steps: evaluations made.
+        converged: whether the last step was negligible.
+    """
+
+    beta: NDArray[Any]
+    covariance: NDArray[Any]
+    first: Evaluated
+    last: Evaluated
+    kept: NDArray[np.bool_]
+    running: NDArray[np.bool_]
+    direction: NDArray[Any]
+    steps: int
+    converged: bool
+
+
+def maximise(
+    evaluate: Callable[[NDArray[Any]], Evaluated],
+    start: NDArray[Any],
+    scale: NDArray[Any],
+    first: Evaluated | None = None,
+) -> Optimum:
+    """Climb from `start`; `scale` is the spread of each column, in which steps are judged.
+
+    `first` is the evaluation that decides which columns are aliased (by default that at `start`).
+    """
+    here = evaluate(start)
+    first = first or here
+    kept = independent(first.information)
+    beta, steps, converged = np.where(kept, start, 0.0), 1, False
+    if (beta != start).any():
+        here = evaluate(beta)
+    step = _direction(here, kept)
+    while steps < STEPS:
+        gain = float(step @ here.score)
+        running = np.abs(step) * scale > RUNNING
+        if gain < DONE or (running.any() and gain < 1e-7 * (1 + abs(here.log_likelihood)) * 1e-3):
+            converged = True
+            break
+        new, here = _climb(evaluate, beta, step, here)
+        steps += 1
+        if new is None:
+            break
+        beta, step = new, _direction(here, kept)
+    running = np.abs(step) * scale > RUNNING if converged else np.zeros(len(beta), bool)
+    covariance = _inverse(here.information, kept)
+    return Optimum(beta, covariance, first, here, kept, running, np.sign(step), steps, converged)
+
+
+def independent(information: NDArray[Any]) -> NDArray[np.bool_]:
+    """Flags of columns not determined by those before them (Cholesky in order, on the correlation scale)."""
+    p = len(information)
+    diagonal = np.diag(information).copy()
+    largest = diagonal.max(initial=0.0)
+    kept = diagonal > max(largest * 1e-24, 1e-300)
+    scale = np.where(kept, np.sqrt(np.where(kept, diagonal, 1.0)), 1.0)
+    left = information / np.outer(scale, scale)
+    for j in range(p):
+        kept[j] = kept[j] and left[j, j] > ALIAS
+        if kept[j]:
+            left[j + 1 :, j + 1 :] -= np.outer(left[j + 1 :, j], left[j, j + 1 :]) / left[j, j]
+    return kept
+
+
+def _scaled(information: NDArray[Any], kept: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
+    inner = information[np.ix_(kept, kept)]
+    scale = 1 / np.sqrt(np.maximum(np.diag(inner), 1e-300))
+    return inner * np.outer(scale, scale), scale
+
+
+def _direction(here: Evaluated, kept: NDArray[np.bool_]) -> NDArray[Any]:
+    step = np.zeros(len(kept))
+    if kept.any():
+        inner, scale = _scaled(here.information, kept)
+        step[kept] = scale * np.linalg.lstsq(inner, scale * here.score[kept], rcond=1e-15)[0]
+    return step
+
+
+def _inverse(information: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
+    covariance = np.zeros_like(information)
+    if kept.any():
+        inner, scale = _scaled(information, kept)
+        covariance[np.ix_(kept, kept)] = np.linalg.pinv(inner, rcond=1e-15, hermitian=True) * np.outer(
+            scale, scale
+        )
+    return covariance
+
+
+def _climb(
+    evaluate: Callable[[NDArray[Any]], Evaluated], beta: NDArray[Any], step: NDArray[Any], here: Evaluated
+) -> tuple[NDArray[Any] | None, Evaluated]:
+    """One step that does not fall: halved until the value is at least that of `here`, up to rounding."""
+    slack = 1e-12 * (1 + abs(here.log_likelihood))
+    for halving in range(40):
+        new = beta + step / 2**halving
+        there = evaluate(new)
+        if there.log_likelihood >= here.log_likelihood - slack:
+            return new, there
+    return None, here

@@ -1,0 +1,181 @@
+"""Risk sets of a Cox model: which event times each row lives through, and sums over them.
+
+The pairs (stratum, event time) are numbered 0...J-1 in order. A row is at risk on a range of these
+numbers, [start, stop); sums over all risk sets are then running sums over bins, and a matrix with one or
+two entries a row carries the covariates into the bins without sorting or copying them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from sequela.estimates.timeline import Labels, timeline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sequela.core.outcome import Times
+
+
+@dataclass(frozen=True, eq=False)
+class RiskSets:
+    """The structure of n rows over J event times.
+
+    Attributes:
+        time, stratum: J values each.
+        edges: first event time of each stratum, and J.
+        stop: n values; a row is at risk up to event time stop - 1. 0 for rows never at risk at an event.
+        start: n values, or None when all are at risk from the first event time of the only stratum.
+        entered: n values, or None without delayed entry: `start` where it lies after the first event time
+            of the stratum, else 0.
+        event: positions of the rows with an event; `tied` their event times; `deaths` J counts.
+        rank: position of each event row inside its tied set, 0...d-1.
+    """
+
+    time: NDArray[Any]
+    stratum: NDArray[Any]
+    edges: NDArray[Any]
+    stop: NDArray[Any]
+    start: NDArray[Any] | None
+    entered: NDArray[Any] | None
+    event: NDArray[Any]
+    tied: NDArray[Any]
+    deaths: NDArray[Any]
+    rank: NDArray[Any]
+
+    @property
+    def ties(self) -> bool:
+        """Whether any two events of a stratum share a time."""
+        return len(self.event) > len(self.time)
+
+    def suffix(self, bins: NDArray[Any]) -> NDArray[Any]:
+        """Sums from each event time to the last of its stratum (along the first axis)."""
+        result = np.empty_like(bins)
+        for low, high in zip(self.edges[:-1], self.edges[1:], strict=True):
+            np.cumsum(bins[low:high][::-1], axis=0, out=result[low:high][::-1])
+        return result
+
+    def total(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of n `values` over each risk set (J)."""
+        bins = np.bincount(self.stop, values, len(self.time) + 1)
+        if self.entered is not None:
+            bins -= np.bincount(self.entered, values, len(self.time) + 1)
+        return self.suffix(bins[1:])
+
+    def over(self, cumulative: NDArray[Any]) -> NDArray[Any]:
+        """What a running sum over event times gains while each row is at risk (n, or n x p)."""
+        padded = np.concatenate([np.zeros((1, *cumulative.shape[1:])), cumulative])
+        return padded[self.stop] if self.start is None else padded[self.stop] - padded[self.start]
+
+    def tied_sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of `values` of the event rows at each event time (J)."""
+        return np.bincount(self.tied, values, len(self.time))
+
+    def carriers(self) -> Carriers:
+        """Sparse matrices that carry rows into risk sets and tied sets."""
+        n, width = len(self.stop), len(self.time) + 1
+        if self.entered is None:
+            columns, bounds = self.stop, np.arange(n + 1)
+        else:
+            columns, bounds = np.column_stack([self.stop, self.entered]).ravel(), np.arange(n + 1) * 2
+        risk = csr_array(
+            (np.zeros(len(columns)), columns.astype(np.int32), bounds.astype(np.int32)), shape=(n, width)
+        )
+        flag = np.zeros(n + 1, np.int32)
+        flag[self.event + 1] = 1
+        shape = (n, width - 1)
+        by_row = np.empty(n, np.int32)
+        by_row[self.event] = self.tied
+        tied = csr_array(
+            (np.zeros(len(self.event)), by_row[np.sort(self.event)], np.cumsum(flag, dtype=np.int32)),
+            shape=shape,
+        )
+        return Carriers(risk, risk.T, tied, tied.T, self.entered is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Carriers:
+    """Reused sparse matrices; only their numbers change from step to step."""
+
+    risk: Any
+    risk_t: Any
+    tied: Any
+    tied_t: Any
+    delayed: bool
+
+    def at_risk(self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of values x over each risk set (J x p)."""
+        if self.delayed:
+            self.risk.data[0::2] = values
+            self.risk.data[1::2] = -values
+        else:
+            self.risk.data[:] = values
+        return sets.suffix((self.risk_t @ X)[1:])
+
+    def deaths(self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of values x over the tied events of each event time (J x p); event rows in row order."""
+        self.tied.data[:] = values[sets.event]
+        return self.tied_t @ X
+
+
+def cox_risk_sets(times: Times, strata: Labels | None = None) -> RiskSets:
+    """Number the event times of `times` within `strata` and place every row."""
+    line = timeline(times)
+    width = len(line.values)
+    base = line.exit if strata is None else strata.codes * width + line.exit
+    event = np.flatnonzero(times.state > 0)
+    size = width * (1 if strata is None else len(strata.levels))
+    if size <= 8 * len(times) + 65536:
+        has = np.bincount(base[event], minlength=size) > 0
+        keys, upto = np.flatnonzero(has), np.concatenate([[0], np.cumsum(has)])
+        stop, first = upto[base + 1], upto
+    else:
+        keys = np.unique(base[event])
+        stop, first = np.searchsorted(keys, base, side="right"), None
+    stratum = keys // max(width, 1)
+    edges = np.searchsorted(keys, np.arange(1 + size // max(width, 1)) * width)
+    start, entered = _entries(line.entry, strata, width, keys, first, edges)
+    never = stop == 0 if start is None else stop <= start
+    if never.any():
+        stop = np.where(never, 0, stop)
+        start = start if start is None else np.where(never, 0, start)
+        entered = entered if entered is None else np.where(never, 0, entered)
+    tied = stop[event] - 1
+    deaths = np.bincount(tied, minlength=len(keys))
+    return RiskSets(
+        line.values[keys % max(width, 1)],
+        stratum,
+        edges,
+        stop,
+        start,
+        entered,
+        event,
+        tied,
+        deaths,
+        _ranks(tied, deaths),
+    )
+
+
+def _entries(
+    entry: Any, strata: Labels | None, width: int, keys: NDArray[Any], first: Any, edges: NDArray[Any]
+) -> tuple[Any, Any]:
+    if entry is None:
+        return (None, None) if strata is None else (edges[strata.codes], None)
+    base = entry if strata is None else strata.codes * width + entry
+    start = np.searchsorted(keys, base, side="left") if first is None else first[base]
+    lowest = 0 if strata is None else edges[strata.codes]
+    return start, np.where(start > lowest, start, 0)
+
+
+def _ranks(tied: NDArray[Any], deaths: NDArray[Any]) -> NDArray[Any]:
+    """0, 1, 2, ... inside each tied set, in the order of the rows."""
+    if len(tied) == len(deaths):
+        return np.zeros(len(tied))
+    order = np.argsort(tied, kind="stable")
+    ranks = np.empty(len(tied))
+    ranks[order] = np.arange(len(tied)) - np.repeat(np.cumsum(deaths) - deaths, deaths)
+    return ranks
