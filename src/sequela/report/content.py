@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from sequela.core.estimate import Curve, Estimate, Test
 
@@ -114,13 +116,14 @@ class Agreed:
 
 @dataclass(frozen=True, slots=True)
 class GroupSurvival:
-    """One group's curve with what is printed beside it."""
+    """One group's curve with what is printed beside it; `entry` holds the entry times behind its numbers at risk."""
 
     label: str
     curve: Curve
     median: Estimate
     follow_up: Estimate
     landmarks: tuple[Estimate, ...]
+    entry: NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

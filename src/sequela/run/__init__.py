@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sequela.report.tables import Table
     from sequela.study.model import Study
 
-BANNER = "Simulated patients"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
@@ -68,7 +66,7 @@ def run(
     from sequela.report.pages import Pages
     from sequela.run.analyses import analyse
     from sequela.run.corrections import corrections
-    from sequela.run.outputs import manifest, write
+    from sequela.run.outputs import BANNER, manifest, write
 
     clock = now or datetime.now().astimezone()
     walked = walk(study, today=clock.date(), progress=progress)

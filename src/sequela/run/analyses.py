@@ -176,7 +176,7 @@ def _ends(table: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:
 def _group(label: str, times: Times, marks: tuple[float, ...]) -> GroupSurvival:
     curve = kaplan_meier(times)
     follow_up = reverse_kaplan_meier(times).median()
-    return GroupSurvival(label, curve, curve.median(), follow_up, tuple(curve.at(mark) for mark in marks))
+    return GroupSurvival(label, curve, curve.median(), follow_up, tuple(curve.at(mark) for mark in marks), times.entry)
 
 
 def _need_events(walk: Walk, analysis: str, endpoint: str, times: Times | None) -> None:

@@ -94,7 +94,7 @@ def _row(
     columns = {name: (labels == name).astype(float) for name in names[1:]} | {"time to entry, per month": extra / DAYS_PER_MONTH}
     model = cox(times, columns)
     ratio = model.hazard_ratios()[0] if len(names) == 2 else None
-    return Corrected(label, model.n, model.events, (), ratio, model.p_values()[0] if len(names) == 2 else None)
+    return Corrected(label, model.n, model.events, (), ratio, ratio.p if ratio else None)
 
 
 def _why(outcome: Outcome | None, people: Population | None) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from sequela.estimates.comparisons import chi_square, fisher, kruskal_wallis, mann_whitney, t_test
+from sequela.estimates.comparisons import kruskal_wallis, mann_whitney, t_test
+from sequela.estimates.tables import chi_square, fisher
 from sequela.report.content import Described, LevelCounts, Numeric, Variable
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _numeric_test(values: list[np.ndarray], covariate: Covariate) -> Test | None
     if any(len(part) < 2 for part in values):
         return None
     if len(values) > 2:
-        return kruskal_wallis(*values)
+        return kruskal_wallis(np.concatenate(values), np.repeat(np.arange(len(values)), [len(part) for part in values]))
     if covariate.summary == "mean_sd":
         return t_test(values[0], values[1], equal_variance=False)
     return mann_whitney(values[0], values[1])

@@ -8,12 +8,15 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from sequela.records.writing import replace_directory
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding, Where
+from sequela.records.writing import replace_directory, replace_file
 from sequela.report.checks import checks_page
-from sequela.report.document import as_dict, render
+from sequela.report.document import as_dict, from_dict, render
 from sequela.report.html import table_page
 from sequela.report.pages import Pages
 from sequela.report.tables import to_csv
+from sequela.run.path import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sequela.run.path import Walk
+    from sequela.study.model import Study
 
+BANNER = "Simulated patients"
 LIBRARIES = ("numpy", "scipy", "polars", "pydantic", "matplotlib", "jinja2", "pyreadstat")
 
 
@@ -67,6 +72,31 @@ def write(pages: Pages, walk: Walk, record: dict[str, Any], out: Path, frames: d
         _text(aside / "checks.html", checks_page(walk.findings, f"Data checks: {walk.study.study.title}", banner))
         outputs = {str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()}
         _text(aside / "run.json", json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n")
+
+
+def write_checks(study: Study, findings: tuple[Finding, ...]) -> Path:
+    """Write `checks.html` beside the study's outputs and return where it stands."""
+    page = base_of(study) / "out" / "checks.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    banner = BANNER if study.study.simulated else None
+    replace_file(page, checks_page(findings, f"Data checks: {study.study.title}", banner).encode())
+    return page
+
+
+def render_again(out: Path) -> Path:
+    """Lay out `report.html` from the document and figures that a run left in `out`.
+
+    Raises:
+        UsageError: there is no run in `out`.
+    """
+    stored = out / "document.json"
+    if not stored.is_file():
+        raise UsageError(
+            Finding("X102", "error", "there is no run to report", Where(str(stored)), allowed="the output directory of a run", remedy="run the study first: sequela run")
+        )
+    document = from_dict(json.loads(stored.read_text("utf-8")), out)
+    replace_file(out / "report.html", render(document).encode())
+    return out / "report.html"
 
 
 def _counts(walk: Walk, pages: Pages) -> dict[str, int]:

@@ -110,8 +110,8 @@ def _inside(block: Block, i: int) -> NDArray[np.bool_]:
 def _ratio(model: Model | None, name: str) -> tuple[Estimate, float] | None:
     if model is None or name not in model.names:
         return None
-    at = model.names.index(name)
-    return model.hazard_ratios()[at], model.p_values()[at]
+    ratio = model.hazard_ratios()[model.names.index(name)]
+    return ratio, ratio.p
 
 
 def _notes(study: Study, analysis: Cox, blocks: list[Block], times: Times, joint: Model | None) -> list[str]:

@@ -1,0 +1,310 @@
+"""The command line: one verb per step. Nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sequela.core.finding import Finding
+    from sequela.run import Result
+    from sequela.study.model import Study
+
+OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
+
+click.rich_click.TEXT_MARKUP = "rich"
+click.rich_click.STYLE_OPTION = "bold"
+click.rich_click.MAX_WIDTH = 100
+
+STUDY = click.argument("study", default=".", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+EXIT_ZERO = click.option("--exit-zero", is_flag=True, help="End with 0 also when there are findings of severity error.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: run a verb, print what went wrong in the user's words, end with the family's exit code."""
+    from sequela.core.errors import SequelaError
+
+    try:
+        result = sequela.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else OK)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted: the last complete output is untouched", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
+    except SequelaError as fault:
+        _print_findings(fault.findings)
+        sys.exit(fault.exit_code)
+    except OSError as fault:
+        click.echo(f"error X101  {fault.filename or ''}  {fault.strerror or fault}\n    next: check that the path exists and can be written", err=True)
+        sys.exit(USAGE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sequela", prog_name="sequela")
+def sequela() -> None:
+    """Does treatment B still work after treatment A? From raw records to the printed page.
+
+    [bold]Start here:[/]  sequela demo ovarian      real patients (TCGA), from raw files to a report
+                 sequela demo sepher       the SePHER study's shape on simulated patients
+    """
+
+
+@sequela.command()
+@click.argument("name", type=click.Choice(["ovarian", "sepher"]), default="ovarian")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the study; NAME-demo by default.")
+@click.option("--seed", default=None, type=int, help="Seed of the simulated patients (sepher).")
+@click.option("--null", is_flag=True, help="Simulate a world in which pertuzumab changes nothing (sepher).")
+@click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
+@JSON
+def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, as_json: bool) -> int:
+    """A ready study, run from its records to its report.
+
+    Example:  sequela demo ovarian
+    """
+    from sequela.run import run
+    from sequela.cli.examples import copy_example
+    from sequela.study.model import Study
+
+    if (null or seed is not None) and name != "sepher":
+        raise click.UsageError("--null and --seed belong to the simulated study: sequela demo sepher")
+    directory = copy_example(name, out or Path(f"{name}-demo"), seed=seed, null=null)
+    study = Study.read(directory)
+    with _progress(quiet=as_json) as tell:
+        result = run(study, directory / "out", progress=tell)
+    _told(result, study, as_json=as_json)
+    if show:
+        click.launch(str(directory / "out" / "report.html"))
+    return OK
+
+
+@sequela.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def init(directory: Path) -> int:
+    """A new study: a study file with every part explained, and small invented records that run at once.
+
+    Example:  sequela init my-study
+    """
+    from sequela.cli.examples import copy_template
+
+    written = copy_template(directory)
+    click.echo(f"{len(written)} files in {directory}/")
+    click.echo(f"next:  sequela check {directory}\n       sequela run {directory}")
+    return OK
+
+
+@sequela.command()
+@STUDY
+@click.option("--show", metavar="CODE", help="Only findings of this code.")
+@JSON
+@EXIT_ZERO
+def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
+    """Check the study file and its records; print findings by patient and centre, write checks.html.
+
+    Example:  sequela check my-study --show C304
+    """
+    from datetime import datetime
+
+    from sequela.audit.design import audit_design
+    from sequela.run.path import walk
+    from sequela.run.outputs import write_checks
+    from sequela.study.model import Study
+
+    protocol = Study.read(study)
+    with _progress(quiet=as_json) as tell:
+        walked = walk(protocol, today=datetime.now().astimezone().date(), progress=tell)
+    findings = [*walked.findings, *audit_design(protocol)]
+    shown = [finding for finding in findings if show is None or finding.code == show.upper()]
+    page = write_checks(protocol, tuple(findings))
+    if as_json:
+        click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
+    else:
+        _print_findings(shown, err=False)
+        click.echo(_tally(findings))
+        click.echo(f"by patient and centre: {page}")
+    return _verdict(findings, exit_zero=exit_zero)
+
+
+@sequela.command()
+@STUDY
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the outputs; STUDY/out by default.")
+@click.option("--plan", is_flag=True, help="Say what would be made, and make nothing.")
+@click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
+@JSON
+@EXIT_ZERO
+def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, exit_zero: bool) -> int:
+    """From the records to the report: lines, cohort, endpoints, estimates, audit, tables and figures.
+
+    Example:  sequela run my-study --plan
+    """
+    from sequela.run import run as whole
+    from sequela.run.path import base_of
+    from sequela.cli.plan import planned
+    from sequela.study.model import Study
+
+    protocol = Study.read(study)
+    target = out or base_of(protocol) / "out"
+    if plan:
+        steps = planned(protocol, target)
+        click.echo(json.dumps(steps, indent=1) if as_json else "\n".join(f"{step['step']:<10} {step['what']}" for step in steps))
+        return OK
+    with _progress(quiet=as_json) as tell:
+        result = whole(protocol, target, progress=tell)
+    _told(result, protocol, as_json=as_json)
+    if show:
+        click.launch(str(target / "report.html"))
+    return _verdict(result.findings, exit_zero=exit_zero)
+
+
+@sequela.command()
+@STUDY
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the run; STUDY/out by default.")
+def report(study: Path, out: Path | None) -> int:
+    """Lay out report.html again from the last run, without computing anything.
+
+    Example:  sequela report my-study
+    """
+    from sequela.run.outputs import render_again
+
+    page = render_again(out or _directory(study) / "out")
+    click.echo(f"report: {page}")
+    return OK
+
+
+@sequela.command(name="open")
+@STUDY
+@click.option("--what", type=click.Choice(["report", "checks", "folder"]), default="report")
+def open_(study: Path, what: str) -> int:
+    """Open the report, the checks or the folder of the last run.
+
+    Example:  sequela open my-study --what checks
+    """
+    out = _directory(study) / "out"
+    target = out if what == "folder" else out / f"{what}.html"
+    if not target.exists():
+        raise click.UsageError(f"{target} does not exist yet: sequela run {study}")
+    click.echo(str(target))
+    click.launch(str(target))
+    return OK
+
+
+@sequela.command()
+def schema() -> int:
+    """Print the JSON Schema of a study file.
+
+    Example:  sequela schema > study.schema.json
+    """
+    from sequela.study.reading import schema as text
+
+    click.echo(text(), nl=False)
+    return OK
+
+
+@sequela.command()
+@click.argument("code")
+def explain(code: str) -> int:
+    """What a finding's code means, and what to do about it.
+
+    Example:  sequela explain GT002
+    """
+    from sequela.cli.codes import explain as words
+
+    click.echo(words(code))
+    return OK
+
+
+@sequela.command()
+@JSON
+def doctor(as_json: bool) -> int:
+    """Look at this machine: Python, processor, libraries, fonts, room to write.
+
+    Example:  sequela doctor
+    """
+    from sequela.cli.doctor import examine
+
+    checks = examine(Path())
+    if as_json:
+        click.echo(json.dumps(checks, indent=1))
+    else:
+        for item in checks:
+            click.echo(f"{'ok     ' if item['ok'] else 'PROBLEM'}  {item['what']:<22} {item['found']}" + ("" if item["ok"] else f"\n         next: {item['remedy']}"))
+    return OK if all(item["ok"] for item in checks) else FINDINGS
+
+
+def _directory(study: Path) -> Path:
+    return study if study.is_dir() else study.parent
+
+
+def _verdict(findings: Sequence[Finding], *, exit_zero: bool) -> int:
+    errors = any(finding.severity == "error" for finding in findings)
+    return FINDINGS if errors and not exit_zero else OK
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in ("error", "warning", "note")}
+    return ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in counts.items())
+
+
+def _print_findings(findings: Sequence[Finding], *, err: bool = True) -> None:
+    from sequela.report.console import findings_text
+
+    click.echo(findings_text(findings), err=err)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """One changing line on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        yield lambda step: status.update(step)
+
+
+def _told(result: Result, study: Study, *, as_json: bool) -> None:
+    """The outcome of a run in a few lines."""
+    if as_json:
+        click.echo(json.dumps(_as_json(result), indent=1, ensure_ascii=False))
+        return
+    click.echo(study.study.title + ("   [simulated patients]" if study.study.simulated else ""))
+    for row in result.attrition.rows:
+        click.echo(f"  {row.cells[-1].text:>6}  {row.label}")
+    for content in result.corrections:
+        click.echo(f"{content.endpoint}: {'; '.join(_ratio(row) for row in content.rows)}")
+    click.echo(_tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
+    click.echo(f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)")
+
+
+def _ratio(row: Any) -> str:
+    from sequela.core.wording import interval, number
+
+    ratio = row.hazard_ratio
+    return f"{row.label} " + (f"HR {number(ratio.value)} ({interval(ratio.lower, ratio.upper)})" if ratio else row.reason or "–")
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    return {
+        "out": str(result.out),
+        "manifest": dict(result.manifest),
+        "attrition": [{"step": row.label, "kept": row.cells[-1].value} for row in result.attrition.rows],
+        "tables": list(result.tables),
+        "findings": [finding.as_dict() for finding in result.findings],
+    }

@@ -1,0 +1,30 @@
+"""The catalogue of finding codes: what each means and what to do."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from importlib.resources import files
+from typing import Any
+
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding
+
+
+def catalogue() -> dict[str, dict[str, Any]]:
+    """Every code with `title`, `severity`, `text` and `remedy`, in order."""
+    return tomllib.loads((files("sequela") / "data" / "codes.toml").read_text("utf-8"))
+
+
+def explain(code: str) -> str:
+    """The long text of a code.
+
+    Raises:
+        UsageError: there is no such code.
+    """
+    known = catalogue()
+    entry = known.get(code.upper())
+    if entry is None:
+        near = get_close_matches(code.upper(), known, 3) or sorted(known)
+        raise UsageError(Finding("X103", "error", f"there is no code `{code}`", allowed=", ".join(near), remedy="give the code that a finding starts with, such as GT002"))
+    return f"{code.upper()}  {entry['title']}  ({entry['severity']})\n\n{entry['text'].strip()}\n\nWhat to do: {entry['remedy'].strip()}"

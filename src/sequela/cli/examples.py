@@ -1,0 +1,62 @@
+"""Ready studies: copied out of the package, so that they can be read, changed and run."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from shutil import copytree
+from typing import TYPE_CHECKING
+
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding, Where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SEED = 20200
+
+
+def copy_example(name: str, directory: Path, *, seed: int | None = None, null: bool = False) -> Path:
+    """The study file and the records of an example in `directory`; the simulated one draws its records.
+
+    Files of the example are replaced, anything else in `directory` stays.
+
+    Raises:
+        UsageError: `directory` is a file, or holds another study.
+    """
+    _refuse_strangers(name, directory)
+    with as_file(files("sequela") / "data" / "examples" / name) as source:
+        copytree(source, directory, dirs_exist_ok=True)
+    if name == "sepher":
+        import numpy as np
+
+        from sequela.virtual.sepher import draw, write
+
+        number = SEED if seed is None else seed
+        write(draw(np.random.default_rng(number), null=null), directory / "data")
+    return directory
+
+
+def _refuse_strangers(name: str, directory: Path) -> None:
+    study = directory / "study.toml"
+    if directory.is_file():
+        raise UsageError(Finding("X104", "error", "this is a file, not a directory", Where(str(directory)), remedy="give another directory: --out DIR"))
+    if not study.is_file():
+        return
+    own = (files("sequela") / "data" / "examples" / name / "study.toml").read_text("utf-8").splitlines()[0]
+    if study.read_text("utf-8", errors="replace").split("\n", 1)[0] != own:
+        raise UsageError(Finding("X105", "error", "the directory holds another study", Where(str(study)), remedy="give another directory: --out DIR"))
+
+
+def copy_template(directory: Path) -> list[Path]:
+    """A new study in `directory`, which may not hold one yet; returns the files written.
+
+    Raises:
+        UsageError: the directory exists and is not empty.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(
+            Finding("X106", "error", "the directory exists and is not empty", Where(str(directory)), allowed="a new or an empty directory", remedy="give another name; nothing was written")
+        )
+    with as_file(files("sequela") / "data" / "templates" / "study") as source:
+        copytree(source, directory, dirs_exist_ok=True)
+    return sorted(path for path in directory.rglob("*") if path.is_file())
