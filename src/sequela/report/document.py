@@ -234,7 +234,12 @@ def from_dict(data: Mapping[str, Any], directory: Path) -> Document:
 
 
 def _findings(data: list[dict[str, Any]]) -> tuple[Finding, ...]:
-    return tuple(Finding(**{**finding, "where": Where(**finding["where"])}) for finding in data)
+    return tuple(_finding(finding) for finding in data)
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    fields: dict[str, Any] = {**data, "where": Where(**data["where"])}
+    return Finding(**fields)
 
 
 def _links(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -243,7 +248,8 @@ def _links(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def _figure(data: Mapping[str, Any], directory: Path) -> FigureBlock:
     svg = (directory / data["path"]).read_text(encoding="utf-8")
-    return FigureBlock(**{**_body(data), "files": _links(data), "svg": svg})
+    fields: dict[str, Any] = {**_body(data), "files": _links(data), "svg": svg}
+    return FigureBlock(**fields)
 
 
 def _body(data: Mapping[str, Any]) -> dict[str, Any]:

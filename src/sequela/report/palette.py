@@ -1,8 +1,8 @@
-"""Six colours that stay apart, on white, for every kind of colour vision; dashes tell them apart without colour.
+"""Six colours that stay apart on white for every kind of colour vision, and dashes for no colour at all.
 
-Chosen by search and by eye. `tests/unit/report/test_palette.py` measures them: smallest CAM02-UCS distance (Luo, Cui and
-Li 2006) with normal vision, deuteranopia, protanopia and tritanopia (Machado, Oliveira and Fernandes 2009), and
-the contrast on white that WCAG 2.2 asks of lines (3) and of text (4.5).
+Chosen by search and by eye, measured in `tests/unit/report/test_palette.py`: smallest CAM02-UCS distance
+(Luo, Cui and Li 2006) with normal vision, deuteranopia, protanopia and tritanopia (Machado, Oliveira and
+Fernandes 2009), and the contrast on white that WCAG 2.2 asks of lines (3) and of text (4.5).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def risk_counts(curve: Curve, ticks: ArrayLike, entry: ArrayLike | None = None) 
 
 
 def is_delayed(curve: Curve) -> bool:
-    """Whether somebody entered after the first exit: the numbers at risk do not follow from n and the exits."""
+    """Whether somebody entered after the first exit: the exits alone do not give the numbers at risk."""
     left = np.concatenate([[0], np.cumsum(curve.events + curve.censored)[:-1]])
     whole = curve.at_risk[0] if len(curve.at_risk) else 0
     return bool(np.any(np.abs(curve.at_risk + left - whole) > 1e-6 * max(whole, 1)))

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from sequela.report.figures.page import WEB_FONTS, families
+from sequela.report.figures.page import DPI, WEB_FONTS, families
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,8 +18,14 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure as Drawing
 
-DPI: Final = 200
-_SETTINGS: Final = {"svg.fonttype": "none", "svg.hashsalt": "sequela", "pdf.fonttype": 42}
+_SETTINGS: Final[dict[Any, Any]] = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "sequela",  # the same ids every time
+    "pdf.fonttype": 42,  # TrueType, as journals ask
+    "text.hinting": "no_hinting",  # words as wide as they were measured
+    "savefig.bbox": None,
+    "savefig.pad_inches": 0,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,26 +74,27 @@ def save(figure: Figure, directory: Path) -> dict[str, Path]:
 
 def to_svg(figure: Figure) -> bytes:
     """The SVG document, with text as text and without a date; fonts fall back to any sans-serif."""
-    out = _print(FigureCanvasSVG(figure.draw), "print_svg", metadata={"Date": None, "Creator": "Sequela"})
+    out = _print(figure, "svg", {"Date": None, "Creator": "Sequela"})
     written = ", ".join(f"'{name}'" if " " in name else name for name in families())
     return out.decode("utf-8").replace(written, WEB_FONTS).encode("utf-8")
 
 
 def _pdf(figure: Figure) -> bytes:
-    metadata = {"Title": figure.title, "Creator": "Sequela", "Producer": None, "CreationDate": None}
-    return _print(FigureCanvasPdf(figure.draw), "print_pdf", metadata=metadata)
+    return _print(
+        figure, "pdf", {"Title": figure.title, "Creator": "Sequela", "Producer": None, "CreationDate": None}
+    )
 
 
 def _png(figure: Figure) -> bytes:
-    return _print(FigureCanvasAgg(figure.draw), "print_png", metadata={"Software": None})
+    return _print(figure, "png", {"Software": None})
 
 
-def _print(canvas: Any, method: str, **options: Any) -> bytes:
-    """One file from a canvas. A glyph that no installed font has is drawn as a box, without a warning."""
+def _print(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
+    """One file. A glyph that no installed font has is drawn as a box, without a warning."""
     out = io.BytesIO()
     with rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        getattr(canvas, method)(out, **options)
+        figure.draw.savefig(out, format=kind, dpi=DPI, metadata=metadata)
     return out.getvalue()
 
 

@@ -1,7 +1,8 @@
 """Survival curves with the table that belongs to them.
 
-At risk, censored and events stand under their tick (KMunicate: Morris et al. 2019, BMJ Open 9:e030215); where fewer
-than a tenth of a group are left the curve fades and its band ends (Pocock, Clayton and Altman 2002, Lancet 359:1686).
+At risk, censored and events stand under their tick (KMunicate: Morris et al. 2019, BMJ Open 9:e030215); where
+fewer than a tenth of a group are left the curve fades and its band ends (Pocock, Clayton and Altman 2002,
+Lancet 359:1686).
 """
 
 from __future__ import annotations
@@ -151,15 +152,15 @@ def _group(
 def _caption(groups: list[Group], exact: bool, note: str) -> str:
     curve = groups[0].curve
     parts = [
-        f"{curve.method} estimates with pointwise {100 * curve.level:g}% confidence bands ({curve.interval} interval); "
-        "ticks mark censored patients, dotted lines the medians.",
+        f"{curve.method} estimates with pointwise {100 * curve.level:g}% confidence bands "
+        f"({curve.interval} interval); ticks mark censored patients, dotted lines the medians.",
         "Below: numbers at risk just before each time, and censored and with an event before it.",
         "Curves fade and bands end where fewer than 10% of the largest number at risk remain.",
     ]
     if any(is_delayed(group.curve) for group in groups):
         parts.append(
-            "Patients come under observation after the time origin (delayed entry): at risk are those who have "
-            "entered and not yet left, so that the number can rise."
+            "Patients come under observation after the time origin (delayed entry): at risk are those who "
+            "have entered and not yet left, so that the number can rise."
         )
         if not exact:
             parts.append("Between exits it is that of the next exit.")

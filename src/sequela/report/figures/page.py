@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
-SINGLE: Final = 85.0
-DOUBLE: Final = 170.0
-WIDTHS: Final = {"single": SINGLE, "double": DOUBLE}
+MARGIN: Final = 1.0  # mm of white on every side
+WIDTHS: Final = {"single": 85 - 2 * MARGIN, "double": 170 - 2 * MARGIN}  # mm between the margins
 Width = Literal["single", "double"]
 MM_PER_INCH: Final = 25.4
+DPI: Final = 200
+_FINE: Final = 1000  # dots per inch at which rounding to dots no longer matters
 POINT: Final = MM_PER_INCH / 72  # mm
 LEADING: Final = 1.28
 FONTS: Final = ("Arimo", "Liberation Sans", "Arial", "Helvetica", "DejaVu Sans")
 WEB_FONTS: Final = "Arimo, 'Liberation Sans', Arial, Helvetica, 'DejaVu Sans', sans-serif"
 Weight = Literal["normal", "bold"]
+Slant = Literal["normal", "italic"]
 
 
 @lru_cache(maxsize=1)
@@ -42,14 +44,14 @@ def families() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def font(size: float, weight: Weight = "normal", style: str = "normal") -> FontProperties:
+def font(size: float, weight: Weight = "normal", style: Slant = "normal") -> FontProperties:
     """The font at `size` points."""
     return FontProperties(family=list(families()), size=size, weight=weight, style=style)
 
 
 @lru_cache(maxsize=1)
 def _ruler() -> Any:
-    return FigureCanvasAgg(Drawing(dpi=400)).get_renderer()
+    return FigureCanvasAgg(Drawing(dpi=_FINE)).get_renderer()
 
 
 @lru_cache(maxsize=4096)
@@ -60,7 +62,7 @@ def width_of(text: str, size: float, weight: Weight = "normal") -> float:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         width, _, _ = _ruler().get_text_width_height_descent(text, font(size, weight), ismath=False)
-    return float(width) / 400 * MM_PER_INCH
+    return float(width) / _FINE * MM_PER_INCH
 
 
 def line_height(size: float) -> float:
@@ -120,25 +122,29 @@ class Box:
 
 
 class Page:
-    """A matplotlib figure addressed in mm from the top left corner."""
+    """A matplotlib figure addressed in mm from the top left corner inside its margins."""
 
     def __init__(self, width: float, height: float, banner: str | None = None) -> None:
         self.width, self.height = width, height
-        self.drawing = Drawing(figsize=(width / MM_PER_INCH, height / MM_PER_INCH), dpi=200, facecolor=PAPER)
+        self._outer = (width + 2 * MARGIN, height + 2 * MARGIN)
+        inches = (self._outer[0] / MM_PER_INCH, self._outer[1] / MM_PER_INCH)
+        self.drawing = Drawing(figsize=inches, dpi=DPI, facecolor=PAPER)
         FigureCanvasAgg(self.drawing)
         if banner:
             self.text(width, 2.4, clean(banner), size=7.5, weight="bold", colour=WARNING, align="right")
 
+    def x(self, mm: float) -> float:
+        """A place in mm as a fraction of the figure."""
+        return (mm + MARGIN) / self._outer[0]
+
+    def y(self, mm: float) -> float:
+        """A height in mm, downwards, as a fraction of the figure, upwards."""
+        return 1 - (mm + MARGIN) / self._outer[1]
+
     def axes(self, box: Box) -> Axes:
         """Data axes that fill `box`."""
-        return self.drawing.add_axes(
-            (
-                box.left / self.width,
-                1 - box.bottom / self.height,
-                (box.right - box.left) / self.width,
-                (box.bottom - box.top) / self.height,
-            )
-        )
+        left, bottom = self.x(box.left), self.y(box.bottom)
+        return self.drawing.add_axes((left, bottom, self.x(box.right) - left, self.y(box.top) - bottom))
 
     def text(
         self,
@@ -148,7 +154,7 @@ class Page:
         *,
         size: float = 8,
         weight: Weight = "normal",
-        style: str = "normal",
+        style: Slant = "normal",
         colour: str = INK,
         align: Literal["left", "center", "right"] = "left",
         rotation: float = 0,
@@ -157,8 +163,8 @@ class Page:
         if not text:
             return None
         return self.drawing.text(
-            x / self.width,
-            1 - y / self.height,
+            self.x(x),
+            self.y(y),
             text,
             fontproperties=font(size, weight, style),
             color=colour,
@@ -186,8 +192,8 @@ class Page:
         """A line through points, `width` in points."""
         self.drawing.add_artist(
             Line2D(
-                [x / self.width for x in xs],
-                [1 - y / self.height for y in ys],
+                [self.x(x) for x in xs],
+                [self.y(y) for y in ys],
                 color=colour,
                 linewidth=width,
                 transform=self.drawing.transFigure,
@@ -199,11 +205,12 @@ class Page:
         self, box: Box, *, fill: str = "none", edge: str = "none", width: float = 0.6, **options: Any
     ) -> None:
         """A rectangle."""
+        left, bottom = self.x(box.left), self.y(box.bottom)
         self.drawing.add_artist(
             Rectangle(
-                (box.left / self.width, 1 - box.bottom / self.height),
-                (box.right - box.left) / self.width,
-                (box.bottom - box.top) / self.height,
+                (left, bottom),
+                self.x(box.right) - left,
+                self.y(box.top) - bottom,
                 facecolor=fill,
                 edgecolor=edge,
                 linewidth=width,

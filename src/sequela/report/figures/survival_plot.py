@@ -26,7 +26,7 @@ SMALL: Final = 7.5
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the picture is given besides its curves: last time, top of the y axis (1 or 100), words, width in mm."""
+    """Besides the curves: last time, top of the y axis (1 or 100), words, width in mm."""
 
     last: float
     top: float
@@ -61,9 +61,11 @@ class Scales:
     top: float
 
     def x(self, time: Any) -> Any:
+        """Time to mm."""
         return self.area.left + np.asarray(time) / self.last * (self.area.right - self.area.left)
 
     def y(self, height: Any) -> Any:
+        """Height to mm."""
         return self.area.bottom - np.asarray(height) / self.top * (self.area.bottom - self.area.top)
 
 
@@ -133,7 +135,7 @@ def _guides(groups: list[Group], scales: Scales) -> list[Box]:
 
 
 def _inside(digest: Summary, groups: list[Group], scales: Scales) -> tuple[float, float] | None:
-    """Top left corner for the summary inside the plot, off curves, bands and guides; None where it cannot be."""
+    """Top left corner for the summary inside the plot, off curves, bands and guides, if there is one."""
     area = scales.area
     room = 0.72 * (area.right - area.left)
     width, height = digest.width(room), digest.height(room)
