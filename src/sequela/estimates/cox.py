@@ -15,13 +15,17 @@ import numpy as np
 from scipy.special import chdtrc
 
 from sequela.core.errors import UsageError
-from sequela.core.estimate import Model, Test
+from sequela.core.estimate import Curve, Estimate, Model, Test
 from sequela.core.finding import Finding
+from sequela.core.outcome import Times
+from sequela.estimates.concordance import concordance
 from sequela.estimates.design import design
 from sequela.estimates.exact import evaluate_exact
 from sequela.estimates.likelihood import Problem, evaluate
 from sequela.estimates.newton import Optimum, maximise
-from sequela.estimates.residuals import dfbeta, grouped
+from sequela.estimates.predictions import Baseline, curve_of, predicted
+from sequela.estimates.proportionality import Proportionality, Transform, proportionality
+from sequela.estimates.residuals import deviance, dfbeta, grouped, martingale, schoenfeld, score_residuals
 from sequela.estimates.risksets import cox_risk_sets
 from sequela.estimates.timeline import Labels, labels
 
@@ -30,10 +34,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sequela.core.outcome import Times
+    from sequela.estimates.intervals import Interval
     from sequela.estimates.likelihood import Step
 
 Ties = Literal["efron", "breslow", "exact"]
+Residual = Literal["martingale", "deviance", "score", "dfbeta", "schoenfeld"]
 WARM = 40_000  # from here on a fit to every 16th row gives the starting value
 
 
@@ -46,10 +51,72 @@ class CoxModel(Model):
 
     ties: str = "efron"
     centre: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    times: Times | None = None
     problem: Problem | None = None
     optimum: Optimum | None = None
     strata: Labels | None = None
     cluster: Labels | None = None
+
+    def _fitted(self) -> tuple[Times, Problem, Optimum]:
+        if self.times is None or self.problem is None or self.optimum is None:
+            reason = next(iter(self.reasons.values()), "nothing was fitted")
+            raise UsageError(Finding("E154", "error", "this model was not fitted", found=reason))
+        return self.times, self.problem, self.optimum
+
+    def residuals(self, kind: Residual = "martingale") -> NDArray[Any]:
+        """Residuals: "martingale", "deviance" (n), "score", "dfbeta" (n x p), "schoenfeld" (D x p).
+
+        Schoenfeld residuals have a row per event, by stratum and time; dfbeta includes the case weight.
+        """
+        _, problem, optimum = self._fitted()
+        if kind == "dfbeta":
+            return dfbeta(problem, optimum.beta, optimum.covariance)
+        if kind == "schoenfeld":
+            return schoenfeld(problem, optimum.beta)[1]
+        return {"martingale": martingale, "deviance": deviance, "score": score_residuals}[kind](
+            problem, optimum.beta
+        )
+
+    def check_proportionality(self, transform: Transform = "km") -> Proportionality:
+        """Tests that each coefficient is constant in time, as R's `cox.zph`; see `proportionality`."""
+        times, problem, optimum = self._fitted()
+        return proportionality(times, problem, optimum.beta, optimum.kept, self.names, transform)
+
+    def concordance(self) -> Estimate:
+        """Harrell's C of the linear predictor, inside strata, with its error."""
+        times, problem, optimum = self._fitted()
+        weighted = replace_weights(times, problem.weights)
+        eta, _ = problem.risk(optimum.beta)
+        strata, cluster = (
+            None if labels_ is None else labels_.codes for labels_ in (self.strata, self.cluster)
+        )
+        return concordance(weighted, eta, strata, cluster, self.level)
+
+    def baseline(self, interval: Interval = "log") -> Curve | dict[str, Curve]:
+        """Survival with every covariate 0 (and no offset); {stratum: Curve} for a stratified model."""
+        return self.predict(np.zeros(len(self.names)), interval)
+
+    def predict(self, x: Any, interval: Interval = "log") -> Curve | dict[str, Curve]:
+        """Survival of one subject with covariates `x` (p numbers, or {name: number})."""
+        row = np.array([x[name] for name in self.names]) if isinstance(x, dict) else np.asarray(x, float)
+        return self.average(row.reshape(1, -1), interval=interval, method="Cox, predicted")
+
+    def average(
+        self, X: Any, weights: Any = None, interval: Interval = "log", method: str = "Cox, averaged"
+    ) -> Curve | dict[str, Curve]:
+        """Mean predicted survival over rows X (m x p): the g-formula, when X sets a treatment for all."""
+        times, problem, optimum = self._fitted()
+        rows = np.asarray(X, float) - self.centre
+        codes = None if self.strata is None else self.strata.codes
+        names = ("",) if self.strata is None else self.strata.levels
+        curves: dict[str, Curve] = {}
+        for stratum, name in enumerate(names):
+            base = Baseline(times, problem, optimum.beta, codes, stratum)
+            survival, variance = predicted(base, optimum.beta, optimum.covariance, rows, weights)
+            curves[str(name)] = curve_of(
+                base, survival, variance, times, self.level, interval, str(name), method
+            )
+        return curves[""] if self.strata is None else curves
 
 
 def cox(
@@ -111,8 +178,13 @@ def cox(
     optimum = _fit(times, problem, ties, stratum, scale)
     if robust is None:
         robust = group is not None or (weights is not None and bool((weights != np.floor(weights)).any()))
-    clusters = group if group is not None else None
-    return _model(problem, optimum, labels_, facts, centre, stratum, clusters, robust)
+    return _model(times, problem, optimum, labels_, facts, centre, stratum, group, robust)
+
+
+def replace_weights(times: Times, weights: Any) -> Times:
+    """`times` with other case weights (None: all 1)."""
+    entry = times.entry if times.delayed else None
+    return Times(times.exit, times.state, entry, weights, times.ids, times.unit, times.origin)
 
 
 def _weights(times: Times, weights: Any) -> NDArray[Any] | None:
@@ -174,6 +246,7 @@ def _fit(times: Times, problem: Problem, ties: str, stratum: Labels | None, scal
 
 
 def _model(
+    times: Times,
     problem: Problem,
     optimum: Optimum,
     names: tuple[str, ...],
@@ -204,6 +277,7 @@ def _model(
         else np.where(lost, np.nan, np.sqrt(np.diag(robust_covariance))),
         reasons=reasons,
         centre=centre,
+        times=times,
         problem=problem,
         optimum=optimum,
         strata=strata,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from sequela.core.errors import UsageError
 from sequela.core.estimate import Curve
+from sequela.core.finding import Finding
 from sequela.core.outcome import Times
 from sequela.estimates.intervals import Interval, limits
 from sequela.estimates.risk import RiskTable, risk_table
@@ -37,6 +39,7 @@ def kaplan_meier(
     interval: Interval | None = None,
     convention: Convention = "r",
     variance: Variance = "greenwood",
+    robust: bool | None = None,
 ) -> Curve: ...
 @overload
 def kaplan_meier(
@@ -46,6 +49,7 @@ def kaplan_meier(
     interval: Interval | None = None,
     convention: Convention = "r",
     variance: Variance = "greenwood",
+    robust: bool | None = None,
 ) -> dict[str, Curve]: ...
 def kaplan_meier(
     times: Times | RiskTable,
@@ -54,6 +58,7 @@ def kaplan_meier(
     interval: Interval | None = None,
     convention: Convention = "r",
     variance: Variance = "greenwood",
+    robust: bool | None = None,
 ) -> Curve | dict[str, Curve]:
     """The product-limit curve, S(t) = product of 1 - d/n over event times up to t.
 
@@ -64,6 +69,11 @@ def kaplan_meier(
         interval: "log" (default), "log-log", "plain", "logit" or "arcsin"; "plain" under convention "spss".
         convention: "r" or "spss"; also the rule for quantiles.
         variance: Greenwood's sum d/(n(n-d)), or Tsiatis' sum d/n^2.
+        robust: infinitesimal jackknife variance, right for weights that are not counts (inverse
+            probability weights); by default, as R, when any weight is not a whole number.
+
+    Raises:
+        UsageError: a robust variance is asked for with delayed entry.
     """
 
     def rule(table: RiskTable) -> _Steps:
@@ -71,6 +81,11 @@ def kaplan_meier(
         with np.errstate(divide="ignore", invalid="ignore"):
             survival = np.cumprod(np.where(d > 0, 1 - d / n, 1.0))
             greenwood = np.where((d > 0) & (n > d), d / (n * (n - d)), 0.0)
+        if robust or (robust is None and _fractional(table)):
+            spread = _jackknife(
+                table, d / np.where(n > d, n - d, np.inf) / n, 1 / np.where(n > d, n - d, np.inf)
+            )
+            return survival, spread, _ratio(d, n).cumsum(), _jackknife(table, _ratio(d, n * n), 1 / n)
         each = greenwood if variance == "greenwood" else _ratio(d, n * n)
         return survival, each.cumsum(), _ratio(d, n).cumsum(), _ratio(d, n * n).cumsum()
 
@@ -123,6 +138,28 @@ def reverse_kaplan_meier(
 
 def _ratio(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
     return np.divide(top, bottom, out=np.zeros(len(top)), where=top > 0)
+
+
+def _fractional(table: RiskTable) -> bool:
+    """Whether the weights are visibly no counts; with delayed entry the jackknife is not available."""
+    return not table.entered.any() and bool((table.leaving != np.floor(table.leaving)).any())
+
+
+def _jackknife(table: RiskTable, steps: NDArray[Any], jump: NDArray[Any]) -> NDArray[Any]:
+    """Sum over subjects of squared weight times influence on a cumulative hazard, at each time.
+
+    A subject's influence is `jump` at its own event less the sum of `steps` it lived through. Squared
+    weights per time are all that is needed, so the variance too is a function of the risk table.
+    """
+    if table.entered.any():
+        message = "no robust variance of a curve with delayed entry"
+        remedy = "bootstrap the curve by subject (resampling.bootstrap)"
+        raise UsageError(Finding("E121", "error", message, remedy=remedy))
+    lived = steps.cumsum()
+    squares = table.leaving_squared
+    left = squares[:, 0] * lived**2 + squares[:, 1:].sum(axis=1) * (jump - lived) ** 2
+    still = table.at_risk(squared=True) - squares.sum(axis=1)
+    return left.cumsum() + lived**2 * still
 
 
 def _in_a_row(table: RiskTable) -> tuple[NDArray[Any], NDArray[Any]]:

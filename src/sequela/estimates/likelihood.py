@@ -126,17 +126,36 @@ def evaluate(problem: Problem, beta: NDArray[Any]) -> Step:
     if not np.isfinite(value):
         p = len(beta)
         return Step(-np.inf, np.zeros(p), np.zeros((p, p)))
-    sets, carriers, X = problem.sets, problem.carriers, problem.X
-    S1 = carriers.at_risk(sets, X, risk)
-    expected = S1 * parts.hazard[:, None]
-    E1 = carriers.deaths(sets, X, risk) if problem.efron and sets.ties else None
+    S1, E1 = covariate_sums(problem, risk)
+    score = events_sum(problem) - parts.hazard @ S1
     if E1 is not None:
-        expected = expected - E1 * parts.tied[:, None]
-    ones = np.ones(len(risk)) if problem.weights is None else problem.weights
-    observed = carriers.deaths(sets, X, ones)
-    information = weighted_product(X, risk * exposure(sets, parts))
-    information -= _outer(S1, E1, parts)
-    return Step(value, observed.sum(axis=0) - expected.sum(axis=0), information)
+        score = score + parts.tied @ E1
+    return Step(value, score, information(problem, risk, parts, S1, E1))
+
+
+def events_sum(problem: Problem) -> NDArray[Any]:
+    """Weighted sum of x over the events (p)."""
+    rows = problem.X[problem.sets.event]
+    return rows.sum(axis=0) if problem.weights is None else problem.weights[problem.sets.event] @ rows
+
+
+def covariate_sums(problem: Problem, risk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """S1 over risk sets and, where Efron needs it, E1 over tied events (J x p each)."""
+    sets, carriers = problem.sets, problem.carriers
+    tied = carriers.deaths(sets, problem.X, risk) if problem.efron and sets.ties else None
+    return carriers.at_risk(sets, problem.X, risk), tied
+
+
+def pieces(problem: Problem, risk: NDArray[Any]) -> tuple[Scalars, NDArray[Any], NDArray[Any] | None]:
+    """Scalars, S1 and E1 at w exp(eta) = `risk`."""
+    return scalars(problem, risk), *covariate_sums(problem, risk)
+
+
+def information(
+    problem: Problem, risk: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
+) -> NDArray[Any]:
+    """Sum over event times of the variance of x in the risk set (p x p), times weighted as `parts` are."""
+    return weighted_product(problem.X, risk * exposure(problem.sets, parts)) - _outer(S1, E1, parts)
 
 
 def exposure(sets: RiskSets, parts: Scalars) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequela.estimates.likelihood import exposure, scalars
+from sequela.estimates.likelihood import exposure, pieces, scalars
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,14 +39,11 @@ def deviance(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:
 
 def _means(problem: Problem, risk: NDArray[Any]) -> tuple[Scalars, NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Scalars; hazard-weighted means (J x p); the same with f; mean covariate an event is compared with."""
-    sets, carriers = problem.sets, problem.carriers
-    parts = scalars(problem, risk)
-    S1 = carriers.at_risk(sets, problem.X, risk)
+    parts, S1, E1 = pieces(problem, risk)
     safe = np.where(parts.mass > 0, parts.mass, 1.0)[:, None]
-    if not (problem.efron and sets.ties):
+    if E1 is None:
         rising = S1 * parts.c02[:, None]
         return parts, rising, np.zeros_like(rising), S1 * parts.hazard[:, None] / safe
-    E1 = carriers.deaths(sets, problem.X, risk)
     rising = S1 * parts.c02[:, None] - E1 * parts.c12[:, None]
     tied = S1 * parts.c12[:, None] - E1 * parts.c22[:, None]
     compared = (S1 * parts.hazard[:, None] - E1 * parts.tied[:, None]) / safe
@@ -86,7 +83,4 @@ def schoenfeld(problem: Problem, beta: NDArray[Any]) -> tuple[NDArray[Any], NDAr
     sets = problem.sets
     order = np.argsort(sets.tied, kind="stable")
     tied = sets.tied[order]
-    residuals = problem.X[sets.event[order]] - compared[tied]
-    if problem.weights is not None:
-        residuals = residuals * problem.weights[sets.event[order], None]
-    return sets.time[tied], residuals
+    return sets.time[tied], problem.X[sets.event[order]] - compared[tied]
