@@ -1,0 +1,78 @@
+"""What a file holds, as declared: columns, types, levels, missing words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["text", "integer", "number", "date", "day", "boolean", "category"]
+Format = Literal["csv", "tsv", "parquet", "sav"]
+SUFFIXES: Mapping[str, Format] = {".csv": "csv", ".txt": "tsv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".sav": "sav", ".zsav": "sav"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field.
+
+    Attributes:
+        name: our name of the field.
+        column: the file's name; the same by default.
+        type: `day` is a whole number of days from the study's origin; `date` a calendar date, kept as days since
+            1970-01-01 with its precision.
+        levels: the allowed words of a category, or word in the file to level; compared without case and outer spaces.
+        missing: words that mean missing in this column, besides those of the source.
+        required: a missing value is an error.
+        minimum, maximum: allowed range, ends included.
+        date_format: such as DD/MM/YYYY; YYYY-MM-DD by default.
+        imputation: where in the month or year a partial date is put.
+    """
+
+    name: str
+    column: str | None = None
+    type: Kind = "text"
+    levels: Mapping[str, str] | tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str | None = None
+    label: str = ""
+    date_format: str | None = None
+    imputation: Literal["first", "middle", "last"] = "middle"
+
+    @property
+    def heading(self) -> str:
+        """The column's name in the file."""
+        return self.column or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, or several of one layout that are stacked.
+
+    Attributes:
+        files: names or patterns, relative to the study file; `.gz` is unpacked.
+        header_rows: the first names the columns, the others are skipped.
+        comment: lines that start so are skipped.
+        missing: words that mean missing in every column.
+        key: fields that together may occur once only; checked by the clinic.
+        latest: of several rows of one patient the one with the largest value of this field counts.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    columns: tuple[Column, ...]
+    format: Format | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    header_rows: int = 1
+    comment: str | None = None
+    missing: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    latest: str | None = None
+
+    def format_of(self, path: Path) -> Format:
+        """The declared format, or the one of the file's suffix."""
+        return self.format or SUFFIXES.get(Path(path.name.removesuffix(".gz")).suffix.lower(), "csv")
