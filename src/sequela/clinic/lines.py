@@ -18,6 +18,7 @@ Source: the parameters published for oncology line-of-therapy algorithms (Meng e
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -73,6 +74,7 @@ class Lines:
 
 
 _NEVER = 10**9
+OPENING = frozenset({"first treatment", "gap", "new drug"})
 
 
 @dataclass(slots=True)
@@ -114,21 +116,22 @@ def fold(
     lines: list[Line] = []
     outside: list[tuple[int, str]] = []
     current: _Open | None = None
-    for treatment in sorted(treatments, key=lambda t: (t.start, t.agent, t.row)):
-        kinds = classes(treatment.agent) | {treatment.agent}
-        rule = _rule(treatment, kinds, current, rules)
-        if rule == "ignored" or (rule == "companion" and current is None):
-            outside.append((treatment.row, rule))
-        elif rule == "companion" and current is not None:
-            current.add(treatment, rule, companion=True)
-        elif rule in ("first treatment", "gap", "new drug"):
-            reason = _why(rule, treatment, current)
+    ordered = sorted(treatments, key=lambda t: (t.start, t.agent, t.row))
+    for _, today in groupby(ordered, key=lambda t: t.start):
+        ruled = [(treatment, _rule(treatment, classes(treatment.agent) | {treatment.agent}, current, rules)) for treatment in today]
+        opening = next(((treatment, rule) for treatment, rule in ruled if rule in OPENING), None)
+        if opening is not None:
+            reason = _why(opening[1], opening[0], current)
             if current is not None:
                 lines.append(_close(current, len(lines) + 1, reason, rules))
-            current = _Open(treatment.start, treatment.start, reason, rule)
-            current.add(treatment, rule)
-        elif current is not None:
-            current.add(treatment, rule)
+            current = _Open(opening[0].start, opening[0].start, reason, opening[1])
+        for treatment, rule in ruled:
+            if current is None or rule == "ignored":
+                outside.append((treatment.row, rule))
+            else:
+                # Whatever else starts on the day a line opens belongs to the new line, not to the one it ends.
+                joins = "window" if opening is not None and rule not in OPENING and rule != "companion" else rule
+                current.add(treatment, joins, companion=rule == "companion")
     if current is not None:
         lines.append(_close(current, len(lines) + 1, "ongoing" if current.last == _NEVER else "last treatment", rules))
     return lines, outside
