@@ -5,9 +5,10 @@ A candidate passes through
     line 1 → (on trastuzumab beyond progression | other lines) → T-DM1 → later lines → death
 
 Every waiting time is exponential with its hazard multiplied by one Gamma frailty of mean 1, so that a fast
-progressor is fast in every state. Pertuzumab exists from `Calendar.pertuzumab` on and T-DM1 from `Calendar.t_dm1`
-on; who progresses too early for T-DM1 stays on trastuzumab or moves on to other lines, and may die of it. Only those
-who reach T-DM1 before the data cut can enter the cohort: that selection, not a drug, is what the model is about.
+progressor is fast in every state. Pertuzumab exists from `Calendar.pertuzumab` on and T-DM1 from
+`Calendar.t_dm1` on; who progresses too early for T-DM1 stays on trastuzumab or moves on to other lines, and
+may die of it. Only those who reach T-DM1 before the data cut can enter the cohort: that selection, not a
+drug, is what the model is about.
 
 The shape is that of the null generator of `sequela.virtual.selection`, with more states.
 """
@@ -45,16 +46,15 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Hazard ratios of first-line pertuzumab; all 1 when it does nothing."""
+    """Hazard ratios of first-line pertuzumab: end of line 1, end of T-DM1, death afterwards.
 
-    first_line: float = 0.75
-    t_dm1: float = 1.35
-    after_t_dm1: float = 1.0
+    The first is so low because only those who progress soon enter the cohort late in the calendar: without it,
+    PFS of line 1 would be much shorter with pertuzumab than without.
+    """
 
-    @property
-    def null(self) -> bool:
-        """Whether pertuzumab changes no hazard."""
-        return self == NO_EFFECT
+    first_line: float = 0.4
+    t_dm1: float = 1.2
+    after_t_dm1: float = 0.9
 
 
 NO_EFFECT: Final = Effects(1.0, 1.0, 1.0)
@@ -62,22 +62,42 @@ NO_EFFECT: Final = Effects(1.0, 1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Hazards:
-    """Medians in months at frailty 1, rates per month, and probabilities of the multi-state process."""
+    """Constants of the process; the defaults were searched for the medians that SePHER printed.
 
-    frailty_variance: float = 0.05
+    Medians are in months at frailty 1, rates per month.
+
+    Attributes:
+        frailty_variance: variance of the Gamma frailty.
+        uses_pertuzumab: probability of first-line pertuzumab, once it is available.
+        delay: mean months from metastatic diagnosis to line 1.
+        first_line: median PFS of line 1 with trastuzumab.
+        other_line: median PFS of another line before T-DM1.
+        t_dm1: median PFS on T-DM1 without pertuzumab before.
+        after_t_dm1: median survival after T-DM1.
+        uptake: mean months from availability of T-DM1 until a centre has it.
+        bridge_moves: rate of leaving trastuzumab beyond progression for another line.
+        bridge_dies: rate of death while waiting.
+        dies_on_line: probability that a line ends with death.
+        next_t_dm1: probability that the next line is T-DM1, once it is available.
+        early_relapse: probability of T-DM1 in line 1, once it is available.
+        lost: rate of loss to follow-up.
+        effects: what pertuzumab does.
+    """
+
+    frailty_variance: float = 0.1
     uses_pertuzumab: float = 0.85
     delay: float = 0.5
-    first_line: float = 11.0
-    other_line: float = 6.0
-    t_dm1: float = 7.0
-    after_t_dm1: float = 24.0
-    uptake: float = 3.0
-    bridge_moves: float = 0.05
-    bridge_dies: float = 0.01
+    first_line: float = 7.3
+    other_line: float = 4.0
+    t_dm1: float = 8.6
+    after_t_dm1: float = 20.0
+    uptake: float = 1.0
+    bridge_moves: float = 0.04
+    bridge_dies: float = 0.001
     dies_on_line: float = 0.05
-    next_t_dm1: float = 0.85
+    next_t_dm1: float = 0.83
     early_relapse: float = 0.08
-    lost: float = 0.004
+    lost: float = 0.013
     effects: Effects = Effects()
 
 
@@ -144,8 +164,10 @@ class _Draws:
     frailty: Floats
 
     def wait(self, median: float, ratio: Floats | float = 1.0) -> Floats:
-        """Exponential times with hazard ln 2 / median · ratio · frailty, never before the first assessment."""
-        return np.maximum(self.rng.exponential(median / _LN2, self.frailty.size) / (ratio * self.frailty), FIRST_ASSESSMENT)
+        """Exponential times with hazard ln 2 / median · ratio · frailty, never before an assessment."""
+        return np.maximum(
+            self.rng.exponential(median / _LN2, self.frailty.size) / (ratio * self.frailty), FIRST_ASSESSMENT
+        )
 
     def chance(self, probability: float) -> Booleans:
         return self.rng.random(self.frailty.size) < probability
@@ -177,7 +199,21 @@ def simulate(rng: np.random.Generator, n: int, hazards: Hazards, calendar: Calen
     progression, bridge = np.where(at_once, end, progression), np.where(at_once, end, bridge)
     last_visit = 12.0 * (calendar.cut - diagnosed) - rng.uniform(0.1, 3.0, n)
     seen = np.minimum(last_visit, t_dm1 + FIRST_ASSESSMENT + draws.rate(hazards.lost))
-    courses = Courses(draws.frailty, diagnosed, first, start, progression, bridge, others, others_end, line, t_dm1, end, death, seen)
+    courses = Courses(
+        draws.frailty,
+        diagnosed,
+        first,
+        start,
+        progression,
+        bridge,
+        others,
+        others_end,
+        line,
+        t_dm1,
+        end,
+        death,
+        seen,
+    )
     entered = np.isfinite(t_dm1) & (t_dm1 + 0.5 * FIRST_ASSESSMENT < last_visit)
     return courses.take((alive | at_once) & entered)
 
@@ -191,7 +227,7 @@ def _first_line(draws: _Draws, diagnosed: Floats, hazards: Hazards, calendar: Ca
 def _until_t_dm1(
     draws: _Draws, progression: Floats, available: Floats, hazards: Hazards
 ) -> tuple[Floats, Floats, Floats, Integers, Floats, Booleans]:
-    """The way from the first progression to T-DM1: end of bridging, other lines, line and start of T-DM1, alive."""
+    """From the first progression to T-DM1: end of bridging, other lines, line and start of T-DM1, alive."""
     n = progression.size
     alive = ~draws.chance(hazards.dies_on_line)
     moves, dies = draws.rate(hazards.bridge_moves), draws.wait(_LN2 / hazards.bridge_dies)
@@ -223,7 +259,11 @@ def _after(draws: _Draws, t_dm1: Floats, treated: Floats, hazards: Hazards) -> t
 
 
 def fill(
-    rng: np.random.Generator, sizes: Mapping[int, int], hazards: Hazards, calendar: Calendar | None = None, batch: int = 4000
+    rng: np.random.Generator,
+    sizes: Mapping[int, int],
+    hazards: Hazards,
+    calendar: Calendar | None = None,
+    batch: int = 4000,
 ) -> Courses:
     """The first courses drawn that fill every cell (sequence group and T-DM1 line) to its size.
 
@@ -241,4 +281,6 @@ def fill(
 
 
 def _concatenate(parts: list[Courses]) -> Courses:
-    return Courses(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Courses.__slots__})
+    return Courses(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in Courses.__slots__}
+    )

@@ -35,8 +35,8 @@ ENDOCRINE: Final = ("letrozole", "anastrozole", "exemestane", "fulvestrant")
 
 # Ordered by how often each is chosen; two consecutive lines never share an agent.
 REGIMENS: Final = (
-    ("lapatinib", "capecitabine"), ("vinorelbine", "trastuzumab"), ("gemcitabine", "trastuzumab"), ("eribulin",),
-    ("lapatinib", "trastuzumab"), ("gemcitabine",),
+    ("lapatinib", "capecitabine"), ("vinorelbine", "trastuzumab"), ("gemcitabine", "trastuzumab"),
+    ("eribulin",), ("lapatinib", "trastuzumab"), ("gemcitabine",),
 )  # fmt: skip
 SHARES: Final = (0.40, 0.25, 0.10, 0.15, 0.05, 0.05)
 
@@ -47,9 +47,15 @@ def spell(rng: np.random.Generator, agent: str) -> str:
     return names[int(rng.integers(len(names)))]
 
 
-def next_regimen(rng: np.random.Generator, previous: frozenset[str], given: set[tuple[str, ...]]) -> tuple[str, ...] | None:
-    """A regimen that shares no agent with the line before and was not given yet, or None when none is left."""
-    left = [(r, share) for r, share in zip(REGIMENS, SHARES, strict=True) if r not in given and not previous & set(r)]
+def next_regimen(
+    rng: np.random.Generator, previous: frozenset[str], given: set[tuple[str, ...]]
+) -> tuple[str, ...] | None:
+    """A regimen not given yet that shares no agent with the line before, or None when none is left."""
+    left = [
+        (r, share)
+        for r, share in zip(REGIMENS, SHARES, strict=True)
+        if r not in given and not previous & set(r)
+    ]
     if not left:
         return None
     total = sum(share for _, share in left)

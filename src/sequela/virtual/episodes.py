@@ -1,8 +1,8 @@
 """From a course to drug episodes and progressions, in whole days from metastatic diagnosis.
 
-A line is several rows: the taxane stops after five to eight cycles, the antibodies go on, endocrine therapy joins
-them when the tumour is ER positive. On the way to T-DM1, trastuzumab may go on beyond progression, at times with
-another taxane: that is the same line.
+A line is several rows: the taxane stops after five to eight cycles, the antibodies go on, endocrine therapy
+joins them when the tumour is ER positive. On the way to T-DM1, trastuzumab may go on beyond progression, at
+times with another taxane: that is the same line.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def history(rng: np.random.Generator, life: Life) -> History:
     return record
 
 
-def _ending(rng: np.random.Generator, life: Life, end: int, record: History, *, toxic: bool = True) -> tuple[int | None, str]:
+def _ending(
+    rng: np.random.Generator, life: Life, end: int, record: History, *, toxic: bool = True
+) -> tuple[int | None, str]:
     """Last day of a line that ends at `end`, and why; a progression is put on record."""
     if end > life.last:
         return None, "ongoing"
@@ -91,7 +93,9 @@ def _ending(rng: np.random.Generator, life: Life, end: int, record: History, *, 
     return min(end + int(rng.integers(0, 5)), life.last), "progression"
 
 
-def _line(rng: np.random.Generator, life: Life, record: History, regimen: tuple[str, ...], start: int, end: int) -> None:
+def _line(
+    rng: np.random.Generator, life: Life, record: History, regimen: tuple[str, ...], start: int, end: int
+) -> None:
     stop, reason = _ending(rng, life, end, record)
     record.episodes.extend(Episode(agent, start, stop, reason) for agent in regimen)
 
@@ -104,7 +108,9 @@ def _first_line(rng: np.random.Generator, life: Life, record: History) -> frozen
     cycles_end = life.start + CYCLE * int(rng.integers(5, 9))
     first_stop = stop if stop is not None else life.last
     completed = cycles_end < first_stop
-    chemo = Episode(chemotherapy, life.start, cycles_end if completed else stop, "completed" if completed else reason)
+    chemo = Episode(
+        chemotherapy, life.start, cycles_end if completed else stop, "completed" if completed else reason
+    )
     if beyond:
         stop, reason = _ending(rng, life, life.bridge, record, toxic=False)
         record.episodes.extend(_rechallenge(rng, life, chemotherapy))
@@ -157,7 +163,11 @@ def _adjuvant(rng: np.random.Generator, life: Life, surgery: int) -> list[Episod
     switch = start + 4 * CYCLE
     anthracycline = "doxorubicin" if rng.random() < 0.5 else "epirubicin"
     rows = [Episode(agent, start, switch - 1, "completed") for agent in (anthracycline, "cyclophosphamide")]
-    rows.append(Episode("docetaxel" if rng.random() < 0.5 else "paclitaxel", switch, switch + 4 * CYCLE - 1, "completed"))
+    rows.append(
+        Episode(
+            "docetaxel" if rng.random() < 0.5 else "paclitaxel", switch, switch + 4 * CYCLE - 1, "completed"
+        )
+    )
     if life.adjuvant_trastuzumab:
         # T-DM1 in line 1 is for relapse on, or within six months of, adjuvant trastuzumab
         stop = -int(rng.integers(1, 175)) if life.line == 1 else min(switch + 365, -1)
@@ -171,4 +181,8 @@ def _adjuvant_endocrine(rng: np.random.Generator, start: int) -> list[Episode]:
     """Five years, or until metastatic disease."""
     stop = min(start + 1826, -1)
     agent = ("tamoxifen", "letrozole", "anastrozole")[int(rng.integers(3))]
-    return [Episode(agent, start, stop, "completed" if stop < -1 else "progression")] if stop - start > 30 else []
+    return (
+        [Episode(agent, start, stop, "completed" if stop < -1 else "progression")]
+        if stop - start > 30
+        else []
+    )

@@ -20,19 +20,16 @@ def banner(cohort: Cohort) -> str:
 def write(cohort: Cohort, directory: str | Path) -> tuple[Path, ...]:
     """Write `patients.csv`, `treatments.csv`, `progressions.csv` and `follow_up.csv`.
 
-    First line the banner, second line the header, ISO dates, empty cells for what is not known. All files are written
-    aside and then renamed, so that an interruption leaves the earlier ones as they were.
+    First line the banner, second line the header, ISO dates, empty cells for what is not known. All files
+    are written aside and then renamed, so that an interruption leaves the earlier ones as they were.
 
     Raises:
         OSError: the directory cannot be made or written to.
     """
     target = Path(directory)
     target.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
     with TemporaryDirectory(dir=target, prefix=".writing-") as aside:
         for name, frame in cohort.frames.items():
             text = f"{banner(cohort)}\n{frame.write_csv()}"
             (Path(aside) / f"{name}.csv").write_text(text, encoding="utf-8", newline="\n")
-        for name in cohort.frames:
-            written.append((Path(aside) / f"{name}.csv").replace(target / f"{name}.csv"))
-    return tuple(written)
+        return tuple((Path(aside) / f"{name}.csv").replace(target / f"{name}.csv") for name in cohort.frames)
