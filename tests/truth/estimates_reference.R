@@ -10,9 +10,9 @@ args <- commandArgs(TRUE)
 
 shipped <- function(name) {
   d <- switch(name,
-    lung = with(lung, data.frame(time, event = status == 2, cause = ifelse(status == 2, 1 + (sex == 1), 0), entry = 0,
+    lung = with(lung, data.frame(time, event = status == 2, cause = ifelse(status == 2, 1 + (seq_along(time) %% 3 == 0), 0), entry = 0,
       group = ph.ecog, stratum = sex, x1 = age, x2 = sex - 1, x3 = wt.loss, weight = 1 + seq_along(time) %% 4 / 2, cluster = inst)),
-    ovarian = with(ovarian, data.frame(time = futime, event = fustat == 1, cause = ifelse(fustat == 1, 1 + (ecog.ps == 2), 0),
+    ovarian = with(ovarian, data.frame(time = futime, event = fustat == 1, cause = ifelse(fustat == 1, 1 + (seq_along(futime) %% 3 == 0), 0),
       entry = pmin(futime %/% 3, 50), group = rx, stratum = resid.ds, x1 = age, x2 = rx - 1, x3 = ecog.ps,
       weight = 1 + seq_along(futime) %% 3 / 4, cluster = seq_along(futime) %% 9)),
     pbc = with(pbc, data.frame(time, event = status == 2, cause = c(0, 2, 1)[status + 1], entry = ifelse(seq_along(time) %% 3 == 0, pmin(time - 1, 200), 0),
@@ -20,7 +20,7 @@ shipped <- function(name) {
     colon = with(colon[colon$etype == 2, ], data.frame(time, event = status == 1, cause = ifelse(status == 1, 1 + (node4 == 1), 0),
       entry = ifelse(id %% 4 == 0, pmin(time - 1, 100), 0), group = as.numeric(rx), stratum = extent, x1 = age, x2 = sex, x3 = nodes,
       weight = 1 + id %% 4 / 4, cluster = id %% 50)),
-    veteran = with(veteran, data.frame(time, event = status == 1, cause = ifelse(status == 1, 1 + (prior == 10), 0), entry = 0,
+    veteran = with(veteran, data.frame(time, event = status == 1, cause = ifelse(status == 1, 1 + (seq_along(time) %% 3 == 0), 0), entry = 0,
       group = as.numeric(celltype), stratum = trt, x1 = karno, x2 = trt - 1, x3 = age, weight = 1 + seq_along(time) %% 2 / 2,
       cluster = seq_along(time) %% 20)))
   d$event <- as.numeric(d$event)

@@ -11,8 +11,11 @@ import numpy as np
 
 from sequela.core.outcome import Times
 from sequela.estimates.comparisons import anova, chi_square, fisher, kruskal_wallis, mann_whitney, t_test
+from sequela.estimates.competing import aalen_johansen
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import fleming_harrington, kaplan_meier, nelson_aalen, reverse_kaplan_meier
+from sequela.estimates.finegray import fine_gray
+from sequela.estimates.gray import gray
 from sequela.estimates.tests import log_rank
 
 INTERVALS = ("log", "log-log", "plain", "logit", "arcsin")
@@ -119,6 +122,23 @@ def regression(d: Data, found: dict) -> None:
         found[f"predicted se {ties}"] = np.concatenate([np.sqrt(curve.variance) for curve in both])
 
 
+def competing(d: Data, found: dict) -> None:
+    plain = d.times(cause=True)
+    at = np.quantile(d["time"], [0.25, 0.5, 0.75], method="inverted_cdf")
+    for name, times in (("aj", plain), ("aj entry", d.times(entry=True, cause=True))):
+        points = [[curve.at(t) for t in at] for curve in aalen_johansen(times).values()]
+        found[name] = [[point.value for point in row] for row in points]
+        found[f"{name} se"] = [[point.se for point in row] for row in points]
+    points = [[curve.at(t) for t in at] for curve in aalen_johansen(plain, variance="aalen").values()]
+    found["cuminc"] = [[point.value for point in row] for row in points]
+    found["cuminc variance"] = [[point.se**2 for point in row] for row in points]
+    found["gray"] = [gray(plain, d["group"], cause=k).statistic for k in (1, 2)]
+    found["gray strata"] = [gray(plain, d["group"], cause=k, strata=d["stratum"]).statistic for k in (1, 2)]
+    fitted = fine_gray(plain, d.x())
+    found |= {"fine-gray/coef": fitted.coef, "fine-gray/se": fitted.robust_se}
+    found["fine-gray/loglik"] = fitted.log_likelihood[1]
+
+
 def compare(d: Data, found: dict) -> None:
     levels = np.unique(d["group"])
     table = [[np.sum((d["group"] == g) & (d["event"] == e)) for e in (0, 1)] for g in levels]
@@ -133,9 +153,9 @@ def compare(d: Data, found: dict) -> None:
 
 def replay(d: Data) -> dict[str, np.ndarray]:
     found: dict = {}
-    for part in (curves, tests, regression, compare):
+    for part in (curves, tests, regression, competing, compare):
         part(d, found)
-    return {name: np.atleast_1d(np.asarray(value, float)) for name, value in found.items()}
+    return {name: np.asarray(value, float).ravel() for name, value in found.items()}
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray, scale: np.ndarray | None = None) -> float:

@@ -256,7 +256,7 @@ def _model(
     cluster: Labels | None,
     robust: bool,
 ) -> CoxModel:
-    reasons = _reasons(optimum, names)
+    reasons = reasons_of(optimum, names)
     lost = np.array([name in reasons for name in names], bool)
     robust_covariance = None
     if robust:
@@ -264,7 +264,7 @@ def _model(
         robust_covariance = influence.T @ influence
     covariance = np.where(lost[:, None] | lost[None, :], np.nan, optimum.covariance)
     used = optimum.covariance if robust_covariance is None else robust_covariance
-    tests = _tests(optimum, used, facts["n"], bool(optimum.running.any()))
+    tests = three_tests(optimum, used, facts["n"])
     return CoxModel(
         names=names,
         coef=np.where(lost, np.nan, optimum.beta),
@@ -286,7 +286,8 @@ def _model(
     )
 
 
-def _reasons(optimum: Optimum, names: tuple[str, ...]) -> dict[str, str]:
+def reasons_of(optimum: Optimum, names: tuple[str, ...]) -> dict[str, str]:
+    """{name: reason} of the coefficients that could not be estimated."""
     reasons: dict[str, str] = {}
     variances = np.diag(optimum.first.information)
     for i, name in enumerate(names):
@@ -301,7 +302,9 @@ def _reasons(optimum: Optimum, names: tuple[str, ...]) -> dict[str, str]:
     return reasons
 
 
-def _tests(optimum: Optimum, covariance: NDArray[Any], n: int, separated: bool) -> dict[str, Test]:
+def three_tests(optimum: Optimum, covariance: NDArray[Any], n: int) -> dict[str, Test]:
+    """Likelihood ratio, Wald (with `covariance`) and score tests of all coefficients at once."""
+    separated = bool(optimum.running.any())
     kept = optimum.kept
     df = int(kept.sum())
     beta, score = optimum.beta[kept], optimum.first.score[kept]
