@@ -46,10 +46,10 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Hazard ratios of first-line pertuzumab: end of line 1, end of T-DM1, death afterwards.
+    """Hazard ratios of first-line pertuzumab: end of line 1, of T-DM1, and death.
 
-    The first is so low because only those who progress soon enter the cohort late in the calendar: without it,
-    PFS of line 1 would be much shorter with pertuzumab than without.
+    The first is so low because late in the calendar only those who progress soon enter the cohort: without
+    it, PFS of line 1 would be much shorter with pertuzumab than without.
     """
 
     first_line: float = 0.4

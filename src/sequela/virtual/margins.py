@@ -120,7 +120,7 @@ def metastases(
 ) -> tuple[NDArray[np.str_], NDArray[np.str_], Booleans, Booleans]:
     """Visceral, number of sites, bone only and brain, consistent in each patient.
 
-    Bone only means one site, no visceral and no brain metastasis; a brain metastasis as only site, no visceral.
+    Bone only means one site, neither visceral nor brain; brain as the only site means not visceral.
     """
     anyone = np.ones(stratum.size, dtype=bool)
     bone_only = choose(rng, stratum, BONE_ONLY, anyone, -lean)
