@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sequela.core.finding import Finding, Where
 from sequela.report import tables
+from sequela.report.checks import counts, gravest_first
 from sequela.report.html import TEMPLATES
 from sequela.report.svg import inline
 
@@ -137,14 +138,6 @@ class Document:
     lang: str = "en"
 
 
-_GRAVITY = {"error": 0, "warning": 1, "note": 2}
-
-
-def gravest_first(findings: tuple[Finding, ...]) -> list[Finding]:
-    """Errors, then warnings, then notes; otherwise as they came."""
-    return sorted(findings, key=lambda finding: _GRAVITY[finding.severity])
-
-
 def kind(block: Block) -> str:
     """The name of a block's type, as used in JSON and in the template."""
     return type(block).__name__
@@ -168,16 +161,24 @@ def figure_block(figure: Figure, paths: Mapping[str, Path], number: str, beside:
         alt=figure.alt,
         svg=Path(paths["svg"]).read_text(encoding="utf-8"),
         path=links["svg"],
-        files=tuple((name.upper(), link) for name, link in links.items()),
+        files=tuple((_file_label(name), link) for name, link in links.items()),
     )
+
+
+def _file_label(name: str) -> str:
+    """`SVG`; further tables of numbers as `CSV: at risk`."""
+    return name.upper() if name in {"svg", "pdf", "png", "csv"} else f"CSV: {name.replace('-', ' ')}"
 
 
 def render(document: Document) -> str:
     """One self-contained HTML page: no request leaves it, it prints, and it reads in light and dark."""
     template = TEMPLATES.get_template("report.html.j2")
-    counts = {name: sum(f.severity == name for f in document.findings) for name in _GRAVITY}
     return template.render(
-        document=document, kind=kind, inline=inline, counts=counts, gravest_first=gravest_first
+        document=document,
+        kind=kind,
+        inline=inline,
+        counts=counts(document.findings),
+        gravest_first=gravest_first,
     )
 
 

@@ -15,6 +15,8 @@ _VIEW = re.compile(r'viewBox="([^"]+)"')
 _ID = re.compile(r' id="([^"]+)"')
 _REFERENCE = re.compile(r'(url\(#|href="#)([^")]+)')
 
+ENLARGED = 1.3  # on a screen, where 8 pt is small
+
 
 def inline(svg: str, name: str, alt: str) -> Markup:
     """The drawing alone: no prolog, no style that would leak into the page, ids of its own, named by `alt`.
@@ -33,7 +35,7 @@ def inline(svg: str, name: str, alt: str) -> Markup:
     box = view.group(1) if view else ""
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}" '
-        f'role="img" aria-label="{escape(alt)}" style="{style}; max-width: {width / 72:.3f}in">'
+        f'role="img" aria-label="{escape(alt)}" style="{style}; max-width: {ENLARGED * width / 72:.3f}in">'
     )
     return Markup(_own_ids(_OPENING.sub(lambda _: opening, text, count=1), name))
 

@@ -91,7 +91,7 @@ def _left_out(excluded: tuple[tuple[str, int], ...], room: float) -> _Words:
 def _draw(
     steps: Sequence[FlowStep], groups: Sequence[tuple[str, int]], whole: float, banner: str | None
 ) -> Any:
-    main, side = 0.5 * whole, 0.43 * whole
+    main, side = _group_width(2, whole), 0.43 * whole
     boxes = [_words(step.label, step.n, main - 2 * PAD) for step in steps]
     sides = [_left_out(step.excluded, side - 2 * PAD) if step.excluded else None for step in steps]
     stems = [max(STEM, beside.height + 3.2 if beside else 0) for beside in sides]
@@ -154,7 +154,9 @@ def _group_words(groups: Sequence[tuple[str, int]], whole: float) -> list[_Words
 
 
 def _group_width(count: int, whole: float) -> float:
-    return 0.5 * whole if count == 1 else (whole - 4.0 * (count - 1)) / count
+    """Width of one of `count` boxes; a single one is as wide as one of two."""
+    count = max(count, 2)
+    return (whole - 4.0 * (count - 1)) / count
 
 
 def _draw_groups(page: Page, groups: list[_Words], stem: float, top: float, whole: float) -> None:

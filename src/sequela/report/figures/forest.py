@@ -207,7 +207,9 @@ def _effect(row: ForestRow, style: Style) -> str:
 
 def _reasons(rows: Sequence[ForestRow]) -> list[str]:
     missing = [row for row in rows if row.estimate is None and not row.reference and row.reason]
-    return [f"{clean(row.level or row.label)}: {clean(row.reason or '')}." for row in missing]
+    return [
+        f"{', '.join(filter(None, (clean(row.label), clean(row.level))))}: {row.reason}." for row in missing
+    ]
 
 
 def _ratio(value: float, style: Style) -> str:
@@ -281,15 +283,18 @@ def _draw(
     edges, start = _edges(widths, label, whole)
     top = head_room(banner) + max(len(head_lines), 1) * line_height(SIZE) + 3.2
     bottom = top + 1 + sum(_height(line) for line in lines) + 1
-    below = [wrap(clean(text), 0.45 * whole, SMALL) for text in directions]
+    scale = _Scale(*_limits([line.row for line in lines if line.row]), start, start + plot)
+    below = [
+        wrap(f"← {clean(directions[0])}", scale(1) - 1.5, SMALL),
+        wrap(f"{clean(directions[1])} →", whole - scale(1) - 1.5, SMALL),
+    ]
     notes = wrap(note, whole, SMALL) if note else []
     foot = bottom + 6.2 + max(len(text) for text in below) * line_height(SMALL)
     page = Page(whole, foot + (1.5 + len(notes) * line_height(SMALL) if notes else 0), banner)
     _draw_head(page, heads, head_lines, edges, top, whole)
-    scale = _Scale(*_limits([line.row for line in lines if line.row]), start, start + plot)
     page.line((scale(1), scale(1)), (top + 0.6, bottom), colour=MUTED, width=0.6)
     _draw_lines(page, lines, edges, scale, top + 1)
-    _draw_axis(page, scale, bottom, below, whole)
+    _draw_axis(page, scale, bottom, below)
     page.lines(0, foot + 1.5, notes, size=SMALL, colour=MUTED)
     return page.drawing
 
@@ -393,14 +398,13 @@ def _draw_effect(page: Page, row: ForestRow, scale: _Scale, y: float) -> None:
         )
 
 
-def _draw_axis(page: Page, scale: _Scale, y: float, directions: list[list[str]], whole: float) -> None:
+def _draw_axis(page: Page, scale: _Scale, y: float, directions: list[list[str]]) -> None:
     page.line((scale.left, scale.right), (y, y), width=0.6)
     for tick in _axis_ticks(scale.low, scale.high, scale.right - scale.left):
         page.line((scale(tick),) * 2, (y, y + 0.9), width=0.6)
         page.text(scale(tick), y + 2.8, f"{tick:g}", size=SMALL, align="center")
     less, more = directions
-    page.lines(scale(1) - 1.5, y + 4.9, [f"← {less[0]}", *less[1:]], size=SMALL, colour=MUTED, align="right")
-    more = [*more[:-1], f"{more[-1]} →"]
+    page.lines(scale(1) - 1.5, y + 4.9, less, size=SMALL, colour=MUTED, align="right")
     page.lines(scale(1) + 1.5, y + 4.9, more, size=SMALL, colour=MUTED)
 
 

@@ -227,16 +227,16 @@ def _labels(page: Page, groups: list[Group], scales: Scales, taken: list[Box]) -
         return
     curves, bands = _inks(groups, scales)
     taken = [*taken, *_guides(groups, scales)]
-    widest = 0.3 * (scales.area.right - scales.area.left)
+    room = scales.area.right - scales.area.left
     for own, group in enumerate(groups):
-        lines = wrap(group.name, widest, SIZE, "bold")
-        if len(lines) > 3:
-            continue
-        size = (max(width_of(line, SIZE, "bold") for line in lines), len(lines) * line_height(SIZE))
-        box = label_place(size, own, curves, bands, taken, scales.area)
-        if box:
-            page.lines(box.left, box.top, lines, size=SIZE, weight="bold", colour=group.colour.text)
-            taken.append(box)
+        for share in (0.42, 0.28, 0.19):  # one line if it can be, else two or three
+            lines = wrap(group.name, share * room, SIZE, "bold")
+            size = (max(width_of(line, SIZE, "bold") for line in lines), len(lines) * line_height(SIZE))
+            box = label_place(size, own, curves, bands, taken, scales.area) if len(lines) <= 3 else None
+            if box:
+                page.lines(box.left, box.top, lines, size=SIZE, weight="bold", colour=group.colour.text)
+                taken.append(box)
+                break
 
 
 def _risk_table(

@@ -1,0 +1,79 @@
+"""Findings and small tables for a terminal: coloured where it can be, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from sequela.report.checks import counts, gravest_first
+from sequela.report.tables import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sequela.core.finding import Finding
+    from sequela.report.tables import Table
+
+_STYLES: Final = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
+_PLAIN_WIDTH: Final = 100  # columns where nobody's window says otherwise
+
+
+def console(stream: IO[str], environment: Mapping[str, str]) -> Console:
+    """A console on `stream`: no colour with NO_COLOR set (no-color.org) or where it is no terminal.
+
+    Args:
+        stream: where to write, such as `sys.stdout`.
+        environment: such as `os.environ`; `NO_COLOR` and `COLUMNS` are looked at.
+    """
+    terminal = stream.isatty()
+    columns = environment.get("COLUMNS", "")
+    options: dict[str, Any] = (
+        {} if terminal else {"width": int(columns) if columns.isdigit() else _PLAIN_WIDTH}
+    )
+    plain = bool(environment.get("NO_COLOR")) or not terminal
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        no_color=plain,
+        color_system=None if plain else "auto",
+        highlight=False,
+        emoji=False,
+        markup=False,
+        **options,
+    )
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """`2 errors, 1 warning`, or `no findings`."""
+    parts = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts(findings).items() if n]
+    return ", ".join(parts) or "no findings"
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """The findings as plain text, the gravest first, with the tally as last line."""
+    return "\n".join([*(str(finding) for finding in gravest_first(findings)), tally(findings)])
+
+
+def print_findings(findings: Sequence[Finding], out: Console, limit: int | None = None) -> None:
+    """Print findings, the gravest first; of more than `limit` the rest is counted.
+
+    The words are those of `findings_text`; colour only repeats the severity.
+    """
+    ordered = gravest_first(findings)
+    for finding in ordered[:limit]:
+        head, *rest = str(finding).split("\n")
+        line = Text(head)
+        line.stylize(_STYLES[finding.severity], 0, len(finding.severity))
+        out.print(line, soft_wrap=True)
+        for text in rest:
+            out.print(Text(text, style="dim"), soft_wrap=True)
+    if limit is not None and len(ordered) > limit:
+        out.print(Text(f"… and {len(ordered) - limit} more"))
+    out.print(Text(tally(findings), style="bold"))
+
+
+def print_table(table: Table, out: Console) -> None:
+    """Print a table with its footnotes."""
+    to_text(table, out)
