@@ -171,8 +171,9 @@ def test_45_centres_of_uneven_size(people: pl.DataFrame) -> None:
     assert sizes.max() > 3 * sizes.median()
 
 
-# Level → (trastuzumab arm, pertuzumab arm), and the printed p. None: the printed counts do not give it (subtype
-# 0.57, disease-free interval 0.10, metastatic at diagnosis 0.05, which is 0.04 without continuity correction).
+# Level → (trastuzumab arm, pertuzumab arm), and the printed p. None: the printed counts do not give it
+# (subtype 0.57, disease-free interval 0.10, metastatic at diagnosis 0.05: 0.04, or 0.05 with continuity
+# correction).
 TABLE_3 = [
     (PGR, {True: (91, 85), False: (103, 92)}, 0.83),
     (ER, {True: (132, 114), False: (62, 63)}, 0.46),
