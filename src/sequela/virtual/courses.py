@@ -36,7 +36,7 @@ T_DM1_FIRST: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Calendar years: first diagnosis, availability of the two drugs in Italy, data cut."""
+    """Calendar years: first diagnosis, availability of the two drugs (about, in Italy), data cut."""
 
     first: float = 2006.0
     t_dm1: float = 2013.8

@@ -21,7 +21,7 @@ def write(cohort: Cohort, directory: str | Path) -> tuple[Path, ...]:
     """Write `patients.csv`, `treatments.csv`, `progressions.csv` and `follow_up.csv`.
 
     First line the banner, second line the header, ISO dates, empty cells for what is not known. All files
-    are written aside and then renamed, so that an interruption leaves the earlier ones as they were.
+    are written aside, and renamed only when all four are whole: what was there stays until then.
 
     Raises:
         OSError: the directory cannot be made or written to.
