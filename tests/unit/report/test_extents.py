@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sequela.report.figures import Figure
 
 LETTERS = "abcdefghij klmno pqrstuvw xyz ABCDEF MW ÄÖé → + - ≥ (0123456789) $_^%\\"
-names = st.text(LETTERS, min_size=1, max_size=70).filter(lambda text: text.strip())
 short = st.text(LETTERS, min_size=1, max_size=25).filter(lambda text: text.strip())
+names = st.one_of(short, st.text(LETTERS, min_size=60, max_size=160).filter(lambda text: text.strip()))
 widths = st.sampled_from(["single", "double"])
 few = settings(max_examples=25, deadline=None)
 
@@ -134,7 +134,7 @@ def test_bars(counts: dict[str, int], width: Any) -> None:
 
 
 @few
-@given(st.lists(short, min_size=2, max_size=5, unique_by=lambda text: text.strip()), widths, short)
+@given(st.lists(names, min_size=2, max_size=5, unique_by=lambda text: " ".join(text.split())), widths, names)
 def test_agreement(labels: list[str], width: Any, title: str) -> None:
     matrix = np.arange(len(labels) ** 2).reshape(len(labels), -1) * 37
     check(agreement(matrix, labels, labels, row_title=title, column_title=title, width=width))
