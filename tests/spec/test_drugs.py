@@ -1,4 +1,4 @@
-"""The drug dictionary: spellings to agents, one titled table of cases, and every spelling of a real registry."""
+"""The drug dictionary: a titled table of spellings and agents, and every spelling of a real registry."""
 
 import csv
 from pathlib import Path
