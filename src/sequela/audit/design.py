@@ -121,10 +121,11 @@ def _covariate_faults(variables: tuple[str, ...], moments: Calendar, entry: Mome
 
 
 def _settled(group: Group, criteria: tuple[Criterion, ...], moments: Calendar, entry: Moment) -> tuple[Moment, ...]:
-    """The moments after `entry` at which a patient of this group is known to be in the analysis."""
+    """The last moment after `entry` at which a patient of this group is known to be in the analysis (several only at the end)."""
     found = {moments.settled(group.where)}
     found |= {moments.settled(c.where) for c in criteria if not implies(group.where, c.where)}
-    return tuple(sorted(moment for moment in found if moment.rank > entry.rank))
+    late = [moment for moment in found if moment.rank > entry.rank]
+    return tuple(sorted(moment for moment in late if moment.rank == max(late).rank))
 
 
 _WORDS = {

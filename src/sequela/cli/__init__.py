@@ -288,7 +288,10 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
     for row in result.attrition.rows:
         click.echo(f"  {row.cells[-1].text:>6}  {row.label}")
     for content in result.corrections:
-        click.echo(f"{content.endpoint}: {'; '.join(_ratio(row) for row in content.rows)}")
+        if len(content.groups) == 2:
+            click.echo(f"{content.endpoint}, {content.groups[1]} against {content.groups[0]}")
+            for row in content.rows:
+                click.echo(f"  {row.label}: {_ratio(row)}")
     click.echo(_tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
     click.echo(f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)")
 
@@ -297,7 +300,7 @@ def _ratio(row: Any) -> str:
     from sequela.core.wording import interval, number
 
     ratio = row.hazard_ratio
-    return f"{row.label} " + (f"HR {number(ratio.value)} ({interval(ratio.lower, ratio.upper)})" if ratio else row.reason or "–")
+    return f"HR {number(ratio.value)} (95% CI {interval(ratio.lower, ratio.upper)})" if ratio else row.reason or "–"
 
 
 def _as_json(result: Result) -> dict[str, Any]:

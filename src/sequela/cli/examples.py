@@ -12,8 +12,6 @@ from sequela.core.finding import Finding, Where
 if TYPE_CHECKING:
     from pathlib import Path
 
-SEED = 20200
-
 
 def copy_example(name: str, directory: Path, *, seed: int | None = None, null: bool = False) -> Path:
     """The study file and the records of an example in `directory`; the simulated one draws its records.
@@ -29,7 +27,8 @@ def copy_example(name: str, directory: Path, *, seed: int | None = None, null: b
     if name == "sepher":
         import numpy as np
 
-        from sequela.virtual.sepher import draw, write
+        from sequela.virtual.sepher import SEED, draw
+        from sequela.virtual.writing import write
 
         number = SEED if seed is None else seed
         write(draw(np.random.default_rng(number), null=null), directory / "data")

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from sequela.report.figures import Figure
 
 
-def selection(steps: Sequence[Selected], house: House) -> Figure:
-    """The flow of patients through the criteria."""
-    boxes = [FlowStep(step.name, step.kept, _excluded(step)) for step in steps]
-    return flow(boxes, id="selection", title="Selection of patients", banner=house.banner)
+def selection(steps: Sequence[Selected], groups: Sequence[tuple[str, int]], house: House) -> Figure:
+    """The flow of patients through the criteria, to the sequence groups."""
+    following = [*steps[1:], None]
+    boxes = [FlowStep(step.name, step.kept, _excluded(after) if after else ()) for step, after in zip(steps, following, strict=True)]
+    return flow(boxes, groups, id="selection", title="Selection of patients", banner=house.banner)
 
 
 def _excluded(step: Selected) -> tuple[tuple[str, int], ...]:
@@ -29,15 +30,19 @@ def _excluded(step: Selected) -> tuple[tuple[str, int], ...]:
 
 def lines_per_patient(content: LinesGiven, house: House) -> Figure:
     """How many patients had how many lines."""
-    values = {"none" if lines == 0 else str(lines): n for lines, n in content.per_patient}
-    return bars(values, id=f"{content.heading.id}-per-patient", title="Lines of therapy per patient", x_label="Lines of therapy", y_label="Patients", banner=house.banner)
+    values = {_lines(lines): [n] for lines, n in content.per_patient}
+    return bars(values, id=f"{content.heading.id}-per-patient", title="Lines of therapy per patient", banner=house.banner)
+
+
+def _lines(lines: int) -> str:
+    return "no line" if lines == 0 else f"{lines} line{'s' if lines > 1 else ''}"
 
 
 def agreement_square(content: Agreed, house: House) -> Figure:
     """Charted against derived."""
     return agreement(
         content.counts, rows=content.labels, columns=content.labels, id=content.heading.id, title=content.heading.title,
-        row_label="Charted", column_label="Derived", banner=house.banner,
+        row_title="Charted", column_title="Derived", banner=house.banner,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sequela.core.units import Unit, days_in
@@ -153,7 +153,8 @@ def lines_given(content: LinesGiven, house: House) -> list[Table]:
     notes = [f"Rule set: {content.rules}."]
     if content.share:
         notes.append("A line may hold several of the treatments; percentages are of patients with that line.")
-    return [per_patient, house.table(content.heading, [Column("Patients")], treatments, notes, stub="Treatment")]
+    given = house.table(content.heading, [Column("Patients")], treatments, notes, stub="Treatment")
+    return [replace(per_patient, number="", title="Lines of therapy per patient"), given]
 
 
 def agreed(content: Agreed, house: House) -> list[Table]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sequela.core.wording import number
+from sequela.core.wording import interval, number
 from sequela.report import content_figures as draw
 from sequela.report import content_tables as tabulate
 from sequela.report.content import (
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from sequela.study.model import Study
 
 
+LONG, SHOWN = 40, 20
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
     """One analysis as printed: its tables and figures."""
@@ -76,7 +79,7 @@ class Pages:
 
     @classmethod
     def of(
-        cls, study: Study, steps: tuple[Selected, ...], contents: tuple[Content, ...], corrected: tuple[Correction, ...],
+        cls, study: Study, steps: tuple[Selected, ...], groups: tuple[tuple[str, int], ...], contents: tuple[Content, ...], corrected: tuple[Correction, ...],
         findings: tuple[Finding, ...], design: tuple[Finding, ...], left_out: tuple[tuple[str, int], ...], banner: str | None,
     ) -> Pages:  # fmt: skip
         """Lay out the contents of a run."""
@@ -84,7 +87,7 @@ class Pages:
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
         return cls(
-            study, house, tabulate.attrition(steps, house), draw.selection(steps, house), parts, mended, contents, steps, corrected,
+            study, house, tabulate.attrition(steps, house), draw.selection(steps, groups, house), parts, mended, contents, steps, corrected,
             findings, design, left_out,
         )  # fmt: skip
 
@@ -111,7 +114,7 @@ class Pages:
         sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))
         about = self.study.study
-        return Document(about.title, "Sequela report", about.question, self.house.banner, tuple(sections), self.design, _manifest(record))
+        return Document(about.title, "Sequela report", about.question, self.house.banner, tuple(sections), (*self.findings, *self.design), _manifest(record))
 
     def _figure(self, figure: Figure, drawn: dict[str, dict[str, Path]], directory: Path, label: str = "") -> FigureBlock:
         return figure_block(figure, drawn[figure.id], label, directory)
@@ -130,20 +133,27 @@ class Pages:
                 f"Patients or groups are chosen by what happens after the clock has started: {labels}. "
                 "Do not read the naive estimates of these endpoints as an effect of treatment; the corrected ones stand beside them under “Time zero”."
             )))  # fmt: skip
-        if self.corrected:
-            blocks.extend(_table(part.tables[0]) for part in self.corrections[:1])
+        mended = [part for content, part in zip(self.corrected, self.corrections, strict=True) if any(row.hazard_ratio for row in content.rows[1:])]
+        blocks.extend(_table(part.tables[0]) for part in mended[:1])
         blocks.extend(Paragraph(line) for line in self.study.study.attribution)
         return tuple(blocks)
 
     def _key_numbers(self) -> tuple[KeyNumber, ...]:
-        numbers = [KeyNumber(f"{self.steps[-1].kept:,}", "patients in the cohort", f"of {self.steps[0].kept:,} in the file")]
-        for content in self.contents:
-            if isinstance(content, Survival) and content.hazard_ratio and len(numbers) < 4:
-                ratio = content.hazard_ratio
-                value = number(ratio.value, 2, self.house.style)
-                detail = f"{self.house.ratio(ratio).text}; {content.groups[1].label} against {content.reference}"
-                numbers.append(KeyNumber(f"HR {value}", content.endpoint, detail))
-        return tuple(numbers)
+        """The cohort, then the hazard ratios whose clock starts in time, then the naive ones, said to be so."""
+        first = KeyNumber(f"{self.steps[-1].kept:,}", "patients in the cohort", f"of {self.steps[0].kept:,} in the file")
+        early = {(content.endpoint, content.groups) for content in self.corrected}
+        shown = [c for c in self.contents if isinstance(c, Survival) and c.hazard_ratio and not c.hazard_ratio.reason]
+        naive = {content.heading.id: (content.endpoint, tuple(group.label for group in content.groups)) in early for content in shown}
+        ordered = sorted(shown, key=lambda content: naive[content.heading.id])
+        return (first, *(self._ratio(content, naive=naive[content.heading.id]) for content in ordered[:3]))
+
+    def _ratio(self, content: Survival, *, naive: bool) -> KeyNumber:
+        ratio = content.hazard_ratio
+        assert ratio is not None
+        limits = interval(ratio.lower, ratio.upper, 2, self.house.style)
+        against = f"95% CI {limits}; {content.groups[1].label} against {content.reference}"
+        label = content.endpoint + (" (naive: clock starts too early)" if naive else "")
+        return KeyNumber(f"HR {number(ratio.value, 2, self.house.style)}", label, against)
 
     def _time_zero(self, drawn: dict[str, dict[str, Path]], directory: Path) -> tuple[Block, ...]:
         blocks: list[Block] = [
@@ -209,6 +219,10 @@ def _title(part: Part) -> str:
 
 
 def _table(table: Table) -> TableBlock:
+    """A long list is shown in part; its files hold all of it."""
+    if len(table.rows) > LONG and not any(row.kind == "group" for row in table.rows):
+        note = f"The first {SHOWN} of {len(table.rows)} rows; the files hold all."
+        table = replace(table, rows=table.rows[:SHOWN], notes=(*table.notes, note))
     return TableBlock(table, (("CSV", f"tables/{table.id}.csv"), ("HTML", f"tables/{table.id}.html")))
 
 

@@ -77,7 +77,7 @@ def run(
         contents.append(analyse(analysis, walked))
     corrected = corrections(walked)
     design = tuple(audit_design(study))
-    pages = Pages.of(study, _selected(walked), tuple(contents), corrected, walked.findings, design, _left_out(walked), BANNER if study.study.simulated else None)
+    pages = Pages.of(study, _selected(walked), _group_sizes(walked), tuple(contents), corrected, walked.findings, design, _left_out(walked), BANNER if study.study.simulated else None)
     record = manifest(walked, clock)
     directory = Path(out) if out is not None else None
     if directory is not None:
@@ -93,6 +93,11 @@ def _selected(walked: Walk) -> tuple[Any, ...]:
     from sequela.report.content import Selected
 
     return tuple(Selected(step.name, step.before, step.kept, step.failed, step.undecided) for step in walked.steps)
+
+
+def _group_sizes(walked: Walk) -> tuple[tuple[str, int], ...]:
+    sizes = dict(walked.people.frame["sequence"].drop_nulls().value_counts().iter_rows())
+    return tuple((group.name, sizes.get(group.name, 0)) for group in walked.study.sequences.groups)
 
 
 def _left_out(walked: Walk) -> tuple[tuple[str, int], ...]:

@@ -43,11 +43,11 @@ def agreement(walk: Walk, heading: Heading) -> Agreed:
     both = rows.drop_nulls(["charted", "derived"])
     counts = _square(both)
     wrong = both.filter(pl.col("charted") != pl.col("derived")).sort("patient", "start", "row")
-    shown = wrong.select("patient", "drug", "start", "end", field, pl.format("line {}", "step"), "_file", "_line")
+    shown = wrong.select("patient", "drug", "start", "end", field, pl.format("line {}", "step"), "_line")
     return Agreed(
         heading, LABELS, tuple(tuple(map(int, row)) for row in counts), kappa(counts), kappa(_by_patient(both)), _left_out(rows, field),
         tuple(tuple("" if value is None else str(value) for value in row) for row in shown.iter_rows()),
-        ("patient", "drug as written", "start, day", "end, day", "charted label", "derived", "file", "row"),
+        ("patient", "drug as written", "start, day", "end, day", "charted label", "derived", "line of the file"),
     )  # fmt: skip
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from sequela.core.errors import DataError
+from sequela.core.estimate import Estimate
 from sequela.core.finding import Finding, Where
 from sequela.core.units import days_in
 from sequela.estimates.cox import cox
@@ -35,7 +37,7 @@ from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Print
 
 if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
-    from sequela.core.estimate import Estimate, Test
+    from sequela.core.estimate import Test
     from sequela.core.outcome import Times
     from sequela.run.path import Walk
     from sequela.study.model import Analysis
@@ -129,18 +131,20 @@ def analyse(analysis: Analysis, walk: Walk) -> Content:
     raise TypeError(analysis)
 
 
-@analyse.register
+@analyse.register(Describe)
 def _(analysis: Describe, walk: Walk) -> Content:
     people = population(walk, analysis)
+    if analysis.by == "sequence":
+        _need_groups(walk, analysis, people)
     return describe(walk, analysis, people.frame, people.groups if analysis.by == "sequence" else (), heading(analysis, people))
 
 
-@analyse.register
+@analyse.register(Agreement)
 def _(analysis: Agreement, walk: Walk) -> Content:
-    return agreement(walk, heading(analysis, population(walk, analysis)))
+    return agreement(walk, Heading(analysis.id, analysis.title, analysis.number or "", "all treatment rows with a derived line and a charted label"))
 
 
-@analyse.register
+@analyse.register(Cox)
 def _(analysis: Cox, walk: Walk) -> Content:
     people = population(walk, analysis)
     times = times_of(walk.outcomes[analysis.endpoint], people.frame["patient"])
@@ -148,9 +152,11 @@ def _(analysis: Cox, walk: Walk) -> Content:
     return regression(walk.study, analysis, people.frame, people.groups, times, heading(analysis, people))
 
 
-@analyse.register
+@analyse.register(Curves)
 def _(analysis: Curves, walk: Walk) -> Content:
     people, outcome = population(walk, analysis), walk.outcomes[analysis.endpoint]
+    if analysis.by == "sequence":
+        _need_groups(walk, analysis, people)
     groups = grouped(outcome, people) if analysis.by == "sequence" else {"All patients": times_of(outcome, people.frame["patient"])}
     if not any(len(times) for times in groups.values()):
         _need_events(walk, analysis.id, analysis.endpoint, None)
@@ -179,6 +185,17 @@ def _group(label: str, times: Times, marks: tuple[float, ...]) -> GroupSurvival:
     return GroupSurvival(label, curve, curve.median(), follow_up, tuple(curve.at(mark) for mark in marks), times.entry)
 
 
+def _need_groups(walk: Walk, analysis: Analysis, people: Population) -> None:
+    sizes = {group: people.frame.filter(pl.col("sequence") == group).height for group in people.groups}
+    if sum(n > 0 for n in sizes.values()) >= 2:
+        return
+    found = ", ".join(f"{group}: {n}" for group, n in sizes.items())
+    raise DataError(
+        Finding("C407", "error", f"analysis `{analysis.id}` compares groups, but only one has patients", Where(walk.study.path, field=f"analyses.{analysis.id}"),
+                found=found, allowed="at least two groups with patients", remedy='look at the groups and the cohort; to describe without comparing say by = "none"')
+    )  # fmt: skip
+
+
 def _need_events(walk: Walk, analysis: str, endpoint: str, times: Times | None) -> None:
     if times is not None and len(times) and int((times.state > 0).sum()):
         return
@@ -191,7 +208,7 @@ def _need_events(walk: Walk, analysis: str, endpoint: str, times: Times | None) 
     )  # fmt: skip
 
 
-@analyse.register
+@analyse.register(TreatmentsByLine)
 def _(analysis: TreatmentsByLine, walk: Walk) -> Content:
     people = population(walk, analysis)
     table = walk.lines.sequences.table.join(people.frame.select(pl.col("patient").alias("subject")), on="subject", how="semi")
@@ -208,15 +225,18 @@ def _line_summary(walk: Walk, analysis: TreatmentsByLine, table: pl.DataFrame, n
     if analysis.classes:
         given = tuple((name, int(((here["agents"] & walk.people.mask(name)) != 0).sum())) for name in analysis.classes)
         return LineSummary(number, here.height, given, 0)
-    names = here.with_columns(pl.col("regimen").list.sort().list.join(" + ").alias("name"))
+    labels = {agent: walk.dictionary.label(agent) for agent in walk.lines.sequences.legend}
+    named = pl.col("regimen").list.sort().list.eval(pl.element().replace_strict(labels, return_dtype=pl.String)).list.join(" + ")
+    names = here.with_columns(named.alias("name"))
     counts = names.group_by("name").len().sort(["len", "name"], descending=[True, False])
     shown = counts.head(10)
     return LineSummary(number, here.height, tuple(shown.iter_rows()), here.height - int(shown["len"].sum()))
 
 
-@analyse.register
+@analyse.register(Medians)
 def _(analysis: Medians, walk: Walk) -> Content:
     people = population(walk, analysis)
+    _need_groups(walk, analysis, people)
     strata = [("All", people.frame)]
     if analysis.within:
         strata += [(level, people.frame.filter(pl.col(analysis.within) == level)) for level in _levels(walk, people, analysis.within)]
@@ -228,19 +248,15 @@ def _(analysis: Medians, walk: Walk) -> Content:
         whole = [kaplan_meier(times_of(walk.outcomes[e], frame["patient"])).median() for e in analysis.endpoints]
         rows.append(MedianRow(name, "All sequences", frame.height, tuple(whole)))
         for group in people.groups:
-            n = frame.filter(pl.col("sequence") == group).height
-            medians = [kaplan_meier(groups[group]).median() if group in groups else _absent(n) for groups in by_endpoint]
-            rows.append(MedianRow(name, group, n, tuple(medians)))
+            medians = [kaplan_meier(groups[group]).median() if group in groups else nobody() for groups in by_endpoint]
+            rows.append(MedianRow(name, group, frame.filter(pl.col("sequence") == group).height, tuple(medians)))
         tests[name] = tuple(log_rank(*together(groups)) for groups in by_endpoint)
     return MedianTable(heading(analysis, people), tuple(walk.outcomes[e].label for e in analysis.endpoints), tuple(rows), tests)
 
 
-def _absent(n: int) -> Estimate:
-    from math import nan
-
-    from sequela.core.estimate import Estimate
-
-    return Estimate("median", nan, n=n, reason="no patients")
+def nobody() -> Estimate:
+    """The median of a group without patients."""
+    return Estimate("median", nan, reason="no patients")
 
 
 def _levels(walk: Walk, people: Population, name: str) -> list[str]:
@@ -248,7 +264,7 @@ def _levels(walk: Walk, people: Population, name: str) -> list[str]:
     return list(covariate.order) or [level.name for level in covariate.levels] or sorted(people.frame[name].drop_nulls().unique())
 
 
-@analyse.register
+@analyse.register(Printed)
 def _(analysis: Printed, walk: Walk) -> Content:
     people = population(walk, analysis)
     rows: list[PrintedRow] = []

@@ -14,13 +14,16 @@ from sequela.core.units import DAYS_PER_MONTH
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import kaplan_meier
 from sequela.report.content import Corrected, Correction
-from sequela.run.analyses import Population, compare, grouped, heading, population, together
+from sequela.run.analyses import Population, compare, grouped, heading, nobody, population, together
 from sequela.study.expressions import parse
+from sequela.study.timing import WHOLE_COURSE, line_start
 
 if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.outcome import Times
+    from sequela.report.content import Heading
     from sequela.run.path import Walk
+    from sequela.study.model import Endpoint
     from sequela.study.timing import Moment
 
 
@@ -36,37 +39,45 @@ def corrections(walk: Walk) -> tuple[Correction, ...]:
     return tuple(found.values())
 
 
-def _correct(walk: Walk, clock: TimeZero, people: Population, head: object) -> Correction:
+def _correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> Correction:
     endpoint = walk.study.endpoints[clock.endpoint]
     settled = _settled(walk, clock)
-    moments = sorted({moment.name for group in clock.settled.values() for moment in group})
+    moments = sorted({moment.words for group in clock.settled.values() for moment in group})
     naive = grouped(walk.outcomes[clock.endpoint], people)
     late = derive(clock.endpoint, endpoint, walk.people, walk.registry.moments, entry=settled)
     delayed = grouped(late, people)
     restarted = derive(clock.endpoint, endpoint, walk.people, walk.registry.moments, origin=settled)
-    words = " / ".join(moments)
-    rows = (
-        _row("As asked (naive)", naive),
-        _row(f"Delayed entry at {words}", delayed, late, people),
-        _row("Delayed entry, entry time in the model", delayed, late, people, adjust="entry"),
-        _row(f"Clock restarted at {words}", grouped(restarted, people), restarted, people),
-        _row("Clock restarted, time since the origin in the model", grouped(restarted, people), restarted, people, adjust="waited", waited=_waited(late)),
-    )
+    words = " or ".join(moments)
+    again = grouped(restarted, people)
+    names = tuple(naive)
+    rows = [_row("As asked (naive)", names, naive), _row(f"Delayed entry at {words}", names, delayed, late, people)]
+    if not _over(endpoint, clock):
+        rows.append(_row(f"Clock restarted at {words}", names, again, restarted, people))
+    if len(names) == 2 and not _over(endpoint, clock):
+        rows.insert(2, _adjusted("Delayed entry, entry time in the model", names, delayed, late, people, None))
+        rows.append(_adjusted("Clock restarted, time since the origin in the model", names, again, restarted, people, _waited(late)))
     curves = [tuple(kaplan_meier(times) for times in groups.values()) for groups in (naive, delayed)]
-    faults = tuple(f"{fault.code}: {fault.what} is settled at {fault.settled.name}" for fault in clock.faults if fault.code != "GT003")
-    return Correction(head, endpoint.label, tuple(naive), words, faults, rows, curves[0], curves[1])  # type: ignore[arg-type]
+    faults = tuple(f"{fault.code}: {fault.what} is settled at {fault.settled.words}" for fault in clock.faults if fault.code != "GT003")
+    return Correction(head, endpoint.label, names, words, faults, tuple(rows), curves[0], curves[1])
+
+
+def _over(endpoint: Endpoint, clock: TimeZero) -> bool:
+    """The outcome of a line cannot be counted from a moment after that line."""
+    return endpoint.line is not None and any(moment >= line_start(endpoint.line + 1) for group in clock.settled.values() for moment in group)
 
 
 def _settled(walk: Walk, clock: TimeZero) -> pl.Expr:
     """The day on which a patient's place in the analysis is settled: by group, the last of its moments."""
-    day = pl.lit(None, pl.Int32)
+    day = walk.people.expression(walk.study.endpoints[clock.endpoint].origin).cast(pl.Int32)
     for group, moments in clock.settled.items():
+        if not moments:
+            continue
         day = pl.when(pl.col("sequence") == group).then(_last(walk, moments)).otherwise(day)
     return day
 
 
 def _last(walk: Walk, moments: tuple[Moment, ...]) -> pl.Expr:
-    days = [walk.people.expression(parse(moment.name)).cast(pl.Int32) for moment in moments if moment.name != "the end of follow-up"]
+    days = [walk.people.expression(parse(moment.name)).cast(pl.Int32) for moment in moments if moment != WHOLE_COURSE]
     return pl.max_horizontal(days) if days else pl.lit(None, pl.Int32)
 
 
@@ -76,25 +87,31 @@ def _waited(late: Outcome) -> dict[str, float]:
     return dict(table.iter_rows())
 
 
-def _row(
-    label: str, groups: dict[str, Times], outcome: Outcome | None = None, people: Population | None = None, *,
-    adjust: str | None = None, waited: dict[str, float] | None = None,
-) -> Corrected:  # fmt: skip
-    n = sum(len(times) for times in groups.values())
-    events = sum(int((times.state > 0).sum()) for times in groups.values())
-    if len(groups) < 2 or not events or any(not len(times) for times in groups.values()):
+def _row(label: str, names: tuple[str, ...], groups: dict[str, Times], outcome: Outcome | None = None, people: Population | None = None) -> Corrected:
+    n, events = _size(groups)
+    if len(groups) < 2 or not events:
         return Corrected(label, n, events, (), None, None, _why(outcome, people))
-    medians = () if adjust else tuple(kaplan_meier(times).median() for times in groups.values())
-    if adjust is None:
-        test, ratio = compare(groups)
-        return Corrected(label, n, events, medians, ratio, test.p if test else None)
+    test, ratio = compare(groups)
+    medians = tuple(kaplan_meier(groups[name]).median() if name in groups else nobody() for name in names)
+    return Corrected(label, n, events, medians, ratio, test.p if test else None)
+
+
+def _adjusted(
+    label: str, names: tuple[str, ...], groups: dict[str, Times], outcome: Outcome, people: Population, waited: dict[str, float] | None
+) -> Corrected:  # fmt: skip
+    """Two groups and the time to entry in one Cox model."""
+    n, events = _size(groups)
+    if len(groups) < 2 or not events:
+        return Corrected(label, n, events, (), None, None, _why(outcome, people))
     times, labels = together(groups)
     extra = times.entry if waited is None else np.array([waited[str(name)] for name in times.ids], float)
-    names = list(groups)
-    columns = {name: (labels == name).astype(float) for name in names[1:]} | {"time to entry, per month": extra / DAYS_PER_MONTH}
-    model = cox(times, columns)
-    ratio = model.hazard_ratios()[0] if len(names) == 2 else None
-    return Corrected(label, model.n, model.events, (), ratio, ratio.p if ratio else None)
+    model = cox(times, {names[1]: (labels == names[1]).astype(float), "time to entry, per month": extra / DAYS_PER_MONTH})
+    ratio = model.hazard_ratios()[0]
+    return Corrected(label, n, events, (), ratio, ratio.p)
+
+
+def _size(groups: dict[str, Times]) -> tuple[int, int]:
+    return sum(map(len, groups.values())), sum(int((times.state > 0).sum()) for times in groups.values())
 
 
 def _why(outcome: Outcome | None, people: Population | None) -> str:

@@ -7,7 +7,19 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sequela.core.finding import Finding
-from sequela.study.expressions import Anchor, LineMoment, LineOfStart, Name, atoms
+from sequela.study.expressions import (
+    Among,
+    Anchor,
+    Compare,
+    LineMoment,
+    LineOfStart,
+    Name,
+    Number,
+    Text,
+    atoms,
+    children,
+    write,
+)
 from sequela.study.partition import prove
 from sequela.study.timing import END, Calendar, Moment
 
@@ -108,7 +120,48 @@ def _unknown(what: str, name: str, known: Iterable[str], code: str = "S107") -> 
     )  # fmt: skip
 
 
+def _types(study: Study) -> dict[str, type]:
+    """Whether a variable is a number or a text, where that is declared."""
+    found: dict[str, type] = {}
+    for source in study.sources.values():
+        for name, column in source.columns.items() if source.role == "patients" else ():
+            kind = "text" if isinstance(column, str) else column.type
+            found[name] = float if kind in ("integer", "number", "day", "date") else bool if kind == "boolean" else str
+    found |= dict.fromkeys(study.biomarkers, str)
+    for name, covariate in study.covariates.items():
+        if covariate.levels:
+            found[name] = str
+        elif covariate.variable in found:
+            found[name] = found[covariate.variable]
+    return found
+
+
+def _comparisons(node: Node) -> Iterator[tuple[Node, float | str]]:
+    match node:
+        case Compare(left, _, Number(value) | Text(value)):
+            yield left, value
+        case Among(left, values):
+            yield from ((left, value) for value in values)
+        case _:
+            for part in children(node):
+                yield from _comparisons(part)
+
+
+def _mixed(study: Study, node: Node) -> Iterator[Finding]:
+    """A text compared with a number, or the other way round."""
+    types = _types(study)
+    for left, value in _comparisons(node):
+        kind = types.get(left.name, type(value)) if isinstance(left, Name) else float
+        if kind is not type(value):
+            held = {float: "a number", str: "a text", bool: "yes or no"}[kind]
+            yield Finding(
+                "S116", "error", f"`{write(left)}` holds {held} and is compared with {value!r}", found=write(node), allowed=f"a comparison with {held}",
+                remedy="texts stand in quotation marks, numbers do not; a yes-or-no variable stands alone",
+            )  # fmt: skip
+
+
 def _names(study: Study, node: Node) -> Iterator[Finding]:
+    yield from _mixed(study, node)
     for atom in atoms(node):
         if isinstance(atom, Anchor) and atom.name not in study.anchors:
             yield _unknown("anchor", atom.name, study.anchors)
@@ -183,6 +236,11 @@ def _covariates(study: Study) -> Iterator[Fault]:
         source = covariate.variable or name
         if covariate.value is None and not covariate.levels and source not in {*fields, *study.biomarkers}:
             yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers})
+        if name in {*fields, *study.biomarkers} and (covariate.levels or covariate.value is not None or source != name):
+            yield ("covariates", name), Finding(
+                "S117", "error", f"covariate `{name}` gives the name of a field or biomarker another meaning",
+                found=f"`{name}` is already a variable", allowed="a name of its own", remedy="rename the covariate, or the field of the source",
+            )  # fmt: skip
         if covariate.settled and covariate.settled not in study.anchors:
             yield ("covariates", name, "settled"), _unknown("anchor", covariate.settled, study.anchors)
 

@@ -6,6 +6,7 @@ baseline anchors (in the order of the study file) < line 1 start < line 1 end < 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,15 @@ class Moment:
 
     rank: Rank
     name: str
+
+    @property
+    def words(self) -> str:
+        """The moment as a reader says it: `the start of line 2`."""
+        if line := re.fullmatch(r"line\[(\d+)\]\.(start|end)", self.name):
+            return f"the {line[2]} of line {line[1]}"
+        if first := re.fullmatch(r"line_of\((\w+)\)\.start", self.name):
+            return f"the start of {first[1].replace('_', ' ')}"
+        return self.name.removesuffix(".date").replace("_", " ")
 
 
 def line_start(number: int) -> Moment:
