@@ -79,6 +79,7 @@ def test_survival_curves(labels: list[str], width: Any, seed: int, data: st.Data
         curves,
         width=width,
         time_unit=data.draw(st.sampled_from(["day", "week", "month", "year"])),
+        percent=data.draw(st.booleans()),
         x_label=data.draw(names),
         y_label=data.draw(names),
         annotations=data.draw(st.lists(names, max_size=2)),

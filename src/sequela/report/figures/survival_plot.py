@@ -96,6 +96,15 @@ def draw(groups: list[Group], digest: Summary, ticks: NDArray[Any], look: Look) 
     return page.drawing
 
 
+def _heights(top: float) -> list[float]:
+    """Ticks of the y axis."""
+    return [top * fifth / 5 for fifth in range(6)]
+
+
+def _tick_width(top: float) -> float:
+    return max(width_of(f"{height:g}", SMALL) for height in _heights(top))
+
+
 def _margins(groups: list[Group], ticks: NDArray[Any], y_lines: int, top: float) -> tuple[float, float]:
     """Left: the axis and its label, or the row labels and half a count. Right: half a count."""
     counts = [group.counts for group in groups]
@@ -104,7 +113,7 @@ def _margins(groups: list[Group], ticks: NDArray[Any], y_lines: int, top: float)
         texts = [f"{value[place]:.0f}" for c in counts for value in (c.at_risk, c.censored, c.events)]
         return max(width_of(text, SMALL) for text in [*texts, f"{ticks[place]:g}"]) / 2
 
-    axis = width_of(f"{top:g}", SMALL) + 2.2 + y_lines * line_height(SIZE) + 1.5
+    axis = _tick_width(top) + 2.2 + y_lines * line_height(SIZE) + 1.5
     rows = width_of("Censored", SMALL) + 1.6 + half(0) + 2
     return max(axis, rows), half(-1) + 0.6
 
@@ -156,7 +165,7 @@ def _axes(page: Page, groups: list[Group], scales: Scales, ticks: NDArray[Any]) 
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(linewidth=0.6, color=INK)
     axes.set_xticks(ticks)
-    axes.set_yticks(np.linspace(0, scales.top, 6))
+    axes.set_yticks(_heights(scales.top))
     axes.tick_params(length=2.5, width=0.6, color=INK, labelbottom=False, labelleft=False)
     for group in groups:
         _band(axes, group)
@@ -211,11 +220,11 @@ def _words(page: Page, scales: Scales, ticks: NDArray[Any], x_lines: list[str], 
     area = scales.area
     for tick in ticks:
         page.text(float(scales.x(tick)), area.bottom + 2.9, f"{tick:g}", size=SMALL, align="center")
-    for height in np.linspace(0, scales.top, 6):
+    for height in _heights(scales.top):
         page.text(area.left - 1.5, float(scales.y(height)), f"{height:g}", size=SMALL, align="right")
     middle = (area.left + area.right) / 2
     page.lines(middle, area.bottom + 4.6, x_lines, size=SIZE, align="center")
-    gap = width_of(f"{scales.top:g}", SMALL) + 2.6
+    gap = _tick_width(scales.top) + 2.6
     for place, line in enumerate(reversed(y_lines)):
         x = area.left - gap - (place + 0.5) * line_height(SIZE)
         page.text(x, (area.top + area.bottom) / 2, line, size=SIZE, align="center", rotation=90)
