@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,11 @@ from sequela.estimates.competing import aalen_johansen
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import fleming_harrington, kaplan_meier, nelson_aalen, reverse_kaplan_meier
 from sequela.estimates.finegray import fine_gray
+from sequela.estimates.frailty import frailty
 from sequela.estimates.gray import gray
+from sequela.estimates.groupwise import pairwise, trend_test
+from sequela.estimates.parametric import parametric
+from sequela.estimates.penalised import ridge
 from sequela.estimates.tests import log_rank
 
 INTERVALS = ("log", "log-log", "plain", "logit", "arcsin")
@@ -82,6 +85,11 @@ def tests(d: Data, found: dict) -> None:
         "log-rank strata": log_rank(times, group, strata=d["stratum"]),
     }.items():
         found |= {f"{name}/chisq": test.statistic, f"{name}/expected": test.expected, f"{name}/p": test.p}
+    found["trend"] = trend_test(times, group).statistic
+    if len(np.unique(group)) > 2:
+        rules = {"": "none", " holm": "holm", " hochberg": "hochberg", " BH": "bh", " bonferroni": "bonferroni"}
+        for name, rule in rules.items():
+            found[f"pairwise{name}"] = [test.p for test in pairwise(times, group, rule).values()]
 
 
 def model(name: str, fitted, found: dict, detail: bool = False) -> None:
@@ -113,6 +121,8 @@ def regression(d: Data, found: dict) -> None:
     model("weights", cox(plain, X, weights=w, robust=False), found, True)
     model("weights robust", cox(late, X, weights=w), found)
     model("offset", cox(plain, d.x("x1", "x3"), offset=0.3 * d["x2"]), found)
+    penalised = ridge(plain, X, 2)
+    found |= {"ridge/coef": penalised.coef, "ridge/loglik": penalised.log_likelihood[1]}
     for ties in ("efron", "breslow"):
         fitted = cox(late, X, ties=ties)
         found[f"baseline {ties}"] = fitted.baseline().hazard
@@ -139,6 +149,18 @@ def competing(d: Data, found: dict) -> None:
     found["fine-gray/loglik"] = fitted.log_likelihood[1]
 
 
+def models(d: Data, found: dict) -> None:
+    plain, X = d.times(), d.x("x1", "x2")
+    for name in ("exponential", "weibull", "lognormal", "loglogistic"):
+        fitted = parametric(plain, X, name)
+        errors = fitted.se if name == "exponential" else np.sqrt(np.diag(fitted.covariance))
+        found |= {f"{name}/coef": fitted.coef, f"{name}/se": errors, f"{name}/scale": fitted.scale}
+        found[f"{name}/loglik"] = fitted.log_likelihood
+    shared = frailty(plain, X, d["cluster"], theta=0.5)
+    found |= {"frailty/coef": shared.coef, "frailty/se": shared.se, "frailty/effects": shared.effects}
+    found["frailty/loglik"] = shared.log_likelihood[1]
+
+
 def compare(d: Data, found: dict) -> None:
     levels = np.unique(d["group"])
     table = [[np.sum((d["group"] == g) & (d["event"] == e)) for e in (0, 1)] for g in levels]
@@ -153,7 +175,7 @@ def compare(d: Data, found: dict) -> None:
 
 def replay(d: Data) -> dict[str, np.ndarray]:
     found: dict = {}
-    for part in (curves, tests, regression, competing, compare):
+    for part in (curves, tests, regression, competing, models, compare):
         part(d, found)
     return {name: np.asarray(value, float).ravel() for name, value in found.items()}
 
@@ -177,10 +199,10 @@ def differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> d
     """Largest difference per result; coefficients are judged in standard errors."""
     result = {}
     for name, value in ours.items():
-        scale = theirs[name.replace("/coef", "/se")] if name.endswith("/coef") else None
+        scale = theirs.get(name.replace("/coef", "/se")) if name.endswith("/coef") else None
         scale = None if scale is None else scale[: len(value)]
         result[name] = difference(name, value, theirs[name], scale)
     return result
 
 
-__all__ = ["Data", "combinations", "differences", "read", "replay"]
+__all__ = ["Data", "differences", "read", "replay"]

@@ -273,7 +273,8 @@ class Model:
     `log_likelihood` holds the values without covariates and fitted; `tests` the keys "likelihood_ratio",
     "wald" and "score". A coefficient that could not be estimated is NaN and named in `reasons`; so is one
     that has a value but should not be believed (separation). `covariance` is the model-based one;
-    intervals use `robust_se` where it is given.
+    intervals use `robust_se` where it is given. `ratio` says what exp(coef) is (a time ratio for accelerated
+    failure time models).
     """
 
     names: tuple[str, ...]
@@ -288,6 +289,7 @@ class Model:
     level: float = 0.95
     method: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
+    ratio: str = "hazard_ratio"
 
     def __repr__(self) -> str:
         lines = [
@@ -318,7 +320,7 @@ class Model:
         limits = [_exponential(b + sign * half * se) for sign in (-1, 1)]
         p = normal_p(b / se) if se > 0 else math.nan
         return Estimate(
-            f"HR {name}",
+            f"{'HR' if self.ratio == 'hazard_ratio' else 'time ratio'} {name}",
             _exponential(b),
             se,
             limits[0],
@@ -329,7 +331,7 @@ class Model:
         )
 
     def frame(self) -> pl.DataFrame:
-        """One row a column: term, coef, se (robust where given), hazard_ratio, lower, upper, z, p, reason."""
+        """One row a column: term, coef, se (robust if given), hazard_ratio, lower, upper, z, p, reason."""
         import polars as pl
 
         ratios = self.hazard_ratios()
@@ -339,7 +341,7 @@ class Model:
                 "term": list(self.names),
                 "coef": self.coef,
                 "se": errors,
-                "hazard_ratio": [ratio.value for ratio in ratios],
+                self.ratio: [ratio.value for ratio in ratios],
                 "lower": [ratio.lower for ratio in ratios],
                 "upper": [ratio.upper for ratio in ratios],
                 "z": [b / s if s > 0 else math.nan for b, s in zip(self.coef, errors, strict=True)],

@@ -157,6 +157,10 @@ class Times:
             value.flags.writeable = False
             object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        late = ", delayed entry" if self.delayed else ""
+        return f"<Times: n {len(self)}, events {int((self.state > 0).sum())}, {self.unit}s{late}>"
+
     def __len__(self) -> int:
         return len(self.exit)
 

@@ -42,7 +42,7 @@ Residual = Literal["martingale", "deviance", "score", "dfbeta", "schoenfeld"]
 WARM = 40_000  # from here on a fit to every 16th row gives the starting value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CoxModel(Model):
     """A fitted Cox model; it keeps what residuals, curves and tests of proportionality need.
 

@@ -106,7 +106,9 @@ def _stratum(cells: NDArray[Any], rho: float) -> tuple[NDArray[Any], NDArray[Any
     inverse = np.divide((1 - pooled)[:, None], after, out=np.zeros_like(after), where=alive)
     # the cause: own martingale of each group, its variance from the pooled hazard
     spare = total[:, None] * before - 1
-    ties = 1 - np.divide(d[:, None] - 1, spare, out=np.zeros_like(Y), where=there & (d[:, None] > 1) & (spare > 0))
+    ties = 1 - np.divide(
+        d[:, None] - 1, spare, out=np.zeros_like(Y), where=there & (d[:, None] > 1) & (spare > 0)
+    )
     first = np.where(there, ties * before * d[:, None] / (total[:, None] * safe), 0.0)
     pull = a + np.where(alive, 1 - inverse, 1.0)[:, None, :] * reach
     variance = np.einsum("tk,tik,tjk->ij", first, pull, pull)

@@ -40,14 +40,23 @@ def deviance(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:
 def _means(problem: Problem, risk: NDArray[Any]) -> tuple[Scalars, NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Scalars; hazard-weighted means (J x p); the same with f; mean covariate an event is compared with."""
     parts, S1, E1 = pieces(problem, risk)
-    safe = np.where(parts.mass > 0, parts.mass, 1.0)[:, None]
+    rising, tied, _ = rising_means(problem, risk, parts, S1, E1)
+    compared = (
+        S1 * parts.hazard[:, None] if E1 is None else S1 * parts.hazard[:, None] - E1 * parts.tied[:, None]
+    )
+    return parts, rising, tied, compared / np.where(parts.mass > 0, parts.mass, 1.0)[:, None]
+
+
+def rising_means(
+    problem: Problem, risk: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Mean covariate times hazard at each event time, the same times f (J x p), and exposure (n)."""
+    lived = exposure(problem.sets, parts)
     if E1 is None:
         rising = S1 * parts.c02[:, None]
-        return parts, rising, np.zeros_like(rising), S1 * parts.hazard[:, None] / safe
+        return rising, np.zeros_like(rising), lived
     rising = S1 * parts.c02[:, None] - E1 * parts.c12[:, None]
-    tied = S1 * parts.c12[:, None] - E1 * parts.c22[:, None]
-    compared = (S1 * parts.hazard[:, None] - E1 * parts.tied[:, None]) / safe
-    return parts, rising, tied, compared
+    return rising, S1 * parts.c12[:, None] - E1 * parts.c22[:, None], lived
 
 
 def score_residuals(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,125 @@
+"""Univariate models, then one multivariable model of those with p <= 0.05; and what that selection costs.
+
+The choice is part of the method: it is repeated in bootstrap samples. A variable that enters in few of
+them, or whose hazard ratio spreads widely, was a chance finding. Sources: Heinze, Wallisch and Dunkler
+(Biometrical Journal 2018); Sauerbrei and Schumacher (Stat Med 1992).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sequela.estimates.cox import CoxModel, cox
+from sequela.estimates.design import design
+from sequela.estimates.resampling import draws
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from sequela.core.outcome import Times
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Univariate models by variable, the multivariable model, and bootstrap figures per variable.
+
+    Attributes:
+        univariate: {variable: model}; `p` its overall p-value (Wald test of all its columns).
+        model: the multivariable model of the chosen variables, None when none enters.
+        chosen: the variables that entered.
+        inclusion: {variable: share of bootstrap samples in which it entered}.
+        spread: {column: (2.5 %, 50 %, 97.5 %) of its hazard ratio where it entered}.
+        samples: bootstrap samples.
+    """
+
+    univariate: dict[str, CoxModel]
+    p: dict[str, float]
+    model: CoxModel | None
+    chosen: tuple[str, ...]
+    inclusion: dict[str, float]
+    spread: dict[str, tuple[float, float, float]]
+    samples: int
+
+    def frame(self) -> pl.DataFrame:
+        """One row a variable: p univariate, whether chosen, inclusion frequency."""
+        import polars as pl
+
+        names = list(self.univariate)
+        return pl.DataFrame(
+            {
+                "variable": names,
+                "p": [self.p[name] for name in names],
+                "chosen": [name in self.chosen for name in names],
+                "inclusion": [self.inclusion.get(name, math.nan) for name in names],
+            }
+        )
+
+
+def univariate(times: Times, variables: dict[str, Any], **options: Any) -> dict[str, CoxModel]:
+    """One Cox model per variable; each variable is whatever `cox` takes as one column."""
+    return {name: cox(times, {name: column}, **options) for name, column in variables.items()}
+
+
+def select(
+    times: Times,
+    variables: dict[str, Any],
+    rng: np.random.Generator | None = None,
+    samples: int = 0,
+    entry: float = 0.05,
+    reference: dict[str, Any] | None = None,
+    **options: Any,
+) -> Selection:
+    """Fit each variable alone, and together those whose Wald p-value is at most `entry`.
+
+    Args:
+        times: n subjects.
+        variables: {name: n values}, numbers or text.
+        rng, samples: bootstrap of the whole procedure, by subject; `rng` is needed when samples > 0.
+        entry: largest univariate p-value that enters.
+        reference: {variable: level} of text variables.
+    """
+    blocks = {
+        name: design({name: column}, len(times), reference=reference) for name, column in variables.items()
+    }
+    everyone = np.arange(len(times))
+    p, models, model, chosen = _procedure(times, blocks, everyone, entry, options)
+    entered = dict.fromkeys(variables, 0)
+    ratios: dict[str, list[float]] = {}
+    if samples and rng is None:
+        raise ValueError("a bootstrap needs a generator: rng=np.random.default_rng(seed)")
+    for rows in draws(len(times), rng, samples) if rng is not None else ():
+        _, _, again, names = _procedure(times, blocks, rows, entry, options)
+        for name in names:
+            entered[name] += 1
+        if again is not None:
+            for name, b in zip(again.names, again.coef, strict=True):
+                ratios.setdefault(name, []).append(math.exp(b) if b == b and b < 700 else math.nan)
+    inclusion = {name: count / samples for name, count in entered.items()} if samples else {}
+    spread = {name: _quantiles(values) for name, values in ratios.items()}
+    return Selection(models, p, model, chosen, inclusion, spread, samples)
+
+
+def _procedure(
+    times: Times, blocks: dict[str, Any], rows: NDArray[Any], entry: float, options: dict[str, Any]
+) -> tuple[dict[str, float], dict[str, CoxModel], CoxModel | None, tuple[str, ...]]:
+    part = times.take(rows)
+    models = {
+        name: cox(part, values[rows], names=columns, **options) for name, (values, columns) in blocks.items()
+    }
+    p = {name: model.tests["wald"].p for name, model in models.items()}
+    chosen = tuple(name for name, value in p.items() if value <= entry)
+    if not chosen:
+        return p, models, None, chosen
+    matrix = np.column_stack([blocks[name][0][rows] for name in chosen])
+    names = tuple(column for name in chosen for column in blocks[name][1])
+    return p, models, cox(part, matrix, names=names, **options), chosen
+
+
+def _quantiles(values: list[float]) -> tuple[float, float, float]:
+    low, middle, high = np.nanquantile(values, [0.025, 0.5, 0.975])
+    return float(low), float(middle), float(high)
