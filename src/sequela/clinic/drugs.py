@@ -219,9 +219,10 @@ def _drug(agent: str, entry: Mapping[str, Any]) -> Drug:
     unknown = set(entry) - _KEYS
     if unknown:
         raise ValueError(f"[drugs.{agent}] has the unknown key `{min(unknown)}`")
-    spellings: list[tuple[str, Spelling]] = [(str(entry["name"]), "name"), (agent.replace("_", " "), "name")]
-    spellings += [(text, rule) for part, rule in _LISTS.items() for text in entry.get(part, ())]
-    return Drug(agent, entry["name"], tuple(spellings), tuple(entry["classes"]), entry.get("atc"))
+    names: list[tuple[str, Spelling]] = [(entry["name"], "name"), (agent.replace("_", " "), "name")]
+    for part, kind in _LISTS.items():
+        names.extend((text, kind) for text in entry.get(part, ()))
+    return Drug(agent, entry["name"], tuple(names), tuple(entry["classes"]), entry.get("atc"))
 
 
 def _combination(

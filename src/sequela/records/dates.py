@@ -12,22 +12,26 @@ EPOCH: Final = date(1970, 1, 1).toordinal()
 Precision = Literal["day", "month", "year"]
 Imputation = Literal["first", "middle", "last"]
 
+_TIME: Final = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 FORMATS: Final[dict[str, re.Pattern[str]]] = {
-    "YYYY-MM-DD": re.compile(r"^(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?$"),
-    "DD/MM/YYYY": re.compile(r"^(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})$"),
-    "MM/DD/YYYY": re.compile(r"^(?P<m>\d{1,2})/(?P<d>\d{1,2})/(?P<y>\d{4})$"),
-    "DD.MM.YYYY": re.compile(r"^(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})$"),
-    "DD-MM-YYYY": re.compile(r"^(?P<d>\d{1,2})-(?P<m>\d{1,2})-(?P<y>\d{4})$"),
-    "YYYY/MM/DD": re.compile(r"^(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})$"),
-    "YYYYMMDD": re.compile(r"^(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})$"),
+    "YYYY-MM-DD": re.compile(rf"(?P<y>\d{{4}})-(?P<m>\d{{1,2}})-(?P<d>\d{{1,2}}){_TIME}"),
+    "DD/MM/YYYY": re.compile(rf"(?P<d>\d{{1,2}})/(?P<m>\d{{1,2}})/(?P<y>\d{{4}}){_TIME}"),
+    "MM/DD/YYYY": re.compile(rf"(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})/(?P<y>\d{{4}}){_TIME}"),
+    "DD.MM.YYYY": re.compile(rf"(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}}){_TIME}"),
+    "DD-MM-YYYY": re.compile(rf"(?P<d>\d{{1,2}})-(?P<m>\d{{1,2}})-(?P<y>\d{{4}}){_TIME}"),
+    "YYYY/MM/DD": re.compile(rf"(?P<y>\d{{4}})/(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}}){_TIME}"),
+    "YYYYMMDD": re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})"),
 }
-PARTIAL: Final = re.compile(r"^(?P<y>\d{4})(?:[-/](?P<m>\d{1,2}))?$")
-MONTH_FIRST: Final = re.compile(r"^(?P<m>\d{1,2})[/.-](?P<y>\d{4})$")
+PARTIAL: Final = (
+    re.compile(r"(?P<y>\d{4})(?:[-/](?P<m>\d{1,2}))?"),
+    re.compile(r"(?P<m>\d{1,2})[/.-](?P<y>\d{4})"),
+)
+_YEAR: Final = {"first": (1, 1), "middle": (7, 1), "last": (12, 31)}
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day and how exactly it is known."""
+    """Days since 1970-01-01, and how exactly the day is known."""
 
     day: int
     precision: Precision
@@ -37,30 +41,37 @@ def parse_date(text: str, form: str = "YYYY-MM-DD", imputation: Imputation = "mi
     """The day of a text in one format, or of a month or year alone; None when it is no such date.
 
     A partial date is put at the first day, the middle (the 15th; 1 July) or the last day of what is known.
+    A time of day is read over.
+
+    Args:
+        text: without outer spaces.
+        form: a key of `FORMATS`. Days and months may have one digit or two.
+        imputation: where a partial date is put.
     """
-    match = FORMATS[form].match(text)
+    match = FORMATS[form].fullmatch(text)
     if match:
-        return _full(int(match["y"]), int(match["m"]), int(match["d"]))
-    partial = PARTIAL.match(text) or MONTH_FIRST.match(text)
+        return _day(int(match["y"]), int(match["m"]), int(match["d"]), "day")
+    partial = next((found for pattern in PARTIAL if (found := pattern.fullmatch(text))), None)
     if partial is None:
         return None
-    year, month = int(partial["y"]), partial.groupdict().get("m")
-    if month is None:
-        at = {"first": (1, 1), "middle": (7, 1), "last": (12, 31)}[imputation]
-        return Day(date(year, *at).toordinal() - EPOCH, "year") if 1000 <= year <= 9999 else None
-    if not 1 <= int(month) <= 12:
+    year = int(partial["y"])
+    if partial["m"] is None:
+        return _day(year, *_YEAR[imputation], "year")
+    month = int(partial["m"])
+    if not (1 <= month <= 12 and year):
         return None
-    day = {"first": 1, "middle": 15, "last": calendar.monthrange(year, int(month))[1]}[imputation]
-    return Day(date(year, int(month), day).toordinal() - EPOCH, "month")
+    day = {"first": 1, "middle": 15, "last": calendar.monthrange(year, month)[1]}[imputation]
+    return _day(year, month, day, "month")
 
 
-def _full(year: int, month: int, day: int) -> Day | None:
+def _day(year: int, month: int, day: int, precision: Precision) -> Day | None:
     try:
-        return Day(date(year, month, day).toordinal() - EPOCH, "day")
+        return Day(date(year, month, day).toordinal() - EPOCH, precision)
     except ValueError:
         return None
 
 
 def formats_of(text: str) -> tuple[str, ...]:
     """The formats in which `text` is a full date."""
-    return tuple(name for name in FORMATS if (match := FORMATS[name].match(text)) and _full(int(match["y"]), int(match["m"]), int(match["d"])))
+    days = {form: parse_date(text, form) for form in FORMATS}
+    return tuple(form for form, day in days.items() if day is not None and day.precision == "day")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 Kind = Literal["text", "integer", "number", "date", "day", "boolean", "category"]
 Format = Literal["csv", "tsv", "parquet", "sav"]
-SUFFIXES: Mapping[str, Format] = {".csv": "csv", ".txt": "tsv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".sav": "sav", ".zsav": "sav"}
+SUFFIXES: Final[Mapping[str, Format]] = {
+    ".csv": "csv", ".txt": "tsv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".sav": "sav", ".zsav": "sav",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +21,16 @@ class Column:
     Attributes:
         name: our name of the field.
         column: the file's name; the same by default.
-        type: `day` is a whole number of days from the study's origin; `date` a calendar date, kept as days since
-            1970-01-01 with its precision.
-        levels: the allowed words of a category, or word in the file to level; compared without case and outer spaces.
+        type: `day` is a whole number of days from the study's origin; `date` a calendar date, kept as days
+            since 1970-01-01, with its precision where only the month or the year is known.
+        levels: the allowed words of a category, or word in the file to level; compared without case and
+            outer spaces.
         missing: words that mean missing in this column, besides those of the source.
         required: a missing value is an error.
         minimum, maximum: allowed range, ends included.
         date_format: such as DD/MM/YYYY; YYYY-MM-DD by default.
-        imputation: where in the month or year a partial date is put.
+        imputation: where in the month or year a partial date is put: the first day, the middle (the 15th;
+            1 July) or the last day.
     """
 
     name: str
@@ -47,6 +51,11 @@ class Column:
         """The column's name in the file."""
         return self.column or self.name
 
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Each allowed word of a category with its level."""
+        return self.levels if isinstance(self.levels, Mapping) else {level: level for level in self.levels}
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -54,11 +63,13 @@ class Source:
 
     Attributes:
         files: names or patterns, relative to the study file; `.gz` is unpacked.
+        delimiter: one character; a comma for CSV and a tab for TSV by default.
         header_rows: the first names the columns, the others are skipped.
         comment: lines that start so are skipped.
         missing: words that mean missing in every column.
-        key: fields that together may occur once only; checked by the clinic.
+        key: fields that together may occur once only.
         latest: of several rows of one patient the one with the largest value of this field counts.
+        where: only rows whose field has one of these values count.
     """
 
     name: str
@@ -72,6 +83,7 @@ class Source:
     missing: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     latest: str | None = None
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def format_of(self, path: Path) -> Format:
         """The declared format, or the one of the file's suffix."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -39,7 +39,7 @@ def _umask() -> int:
 
 
 @contextmanager
-def replace_directory(path: Path) -> Iterator[Path]:
+def replace_directory(path: Path) -> Generator[Path]:
     """A directory to fill beside `path`; it takes the place of `path` only when the block ends well.
 
     An error or Ctrl-C removes the directory aside and leaves what stood at `path` as it was.
