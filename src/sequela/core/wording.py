@@ -45,15 +45,16 @@ def number(value: float, digits: int = 2, style: Style = PLAIN) -> str:
 def p_value(p: float, style: Style = PLAIN) -> str:
     """A p-value as printed: `0.34`, `0.049`, `0.0006`, `<0.0001`; never 0.000, and never 0.05 for 0.049.
 
-    Two decimals from 0.1; three below; four under 0.001 where the style goes that far.
+    Two decimals from 0.1; three below; four under 0.001 where the style goes that far. What is rounded up
+    to the next stretch is printed as there: 0.0996 is `0.10`, 0.00096 is `0.001`.
     """
     if math.isnan(p):
         return DASH
     if p < style.p_floor:
         text = f"<{style.p_floor:.4f}".rstrip("0")
-    elif p < 0.001:
+    elif round(p, 4) < 0.001:
         text = f"{p:.4f}"
-    elif p < 0.1:
+    elif round(p, 3) < 0.1:
         text = f"{p:.3f}"
     elif p > 0.99:
         text = ">0.99"
