@@ -73,7 +73,11 @@ def _clocks(study: Study, moments: Calendar, analysis: Analysis) -> Iterator[Tim
         return
     names = analysis.endpoints if isinstance(analysis, Medians) else (analysis.endpoint,)
     compared = not isinstance(analysis, Curves) or analysis.by == "sequence"
-    groups = [g for g in study.sequences.groups if not analysis.groups or g.name in analysis.groups] if compared else []
+    groups = (
+        [g for g in study.sequences.groups if not analysis.groups or g.name in analysis.groups]
+        if compared
+        else []
+    )
     criteria = _criteria(study, analysis.population)
     for name in names:
         endpoint = study.endpoints[name]
@@ -93,7 +97,9 @@ def _criteria(study: Study, population: str) -> tuple[Criterion, ...]:
     return study.cohort if population == "cohort" else study.cohort[: names.index(population) + 1]
 
 
-def _criteria_faults(criteria: tuple[Criterion, ...], groups: list[Group], moments: Calendar, entry: Moment) -> Iterator[Fault]:
+def _criteria_faults(
+    criteria: tuple[Criterion, ...], groups: list[Group], moments: Calendar, entry: Moment
+) -> Iterator[Fault]:
     for criterion in criteria:
         settled = moments.settled(criterion.where)
         if settled.rank > entry.rank and not _covered(criterion, groups, moments, entry):
@@ -103,7 +109,8 @@ def _criteria_faults(criteria: tuple[Criterion, ...], groups: list[Group], momen
 def _covered(criterion: Criterion, groups: list[Group], moments: Calendar, entry: Moment) -> bool:
     """A criterion that follows from every group is settled no later than the groups are."""
     return bool(groups) and all(
-        implies(group.where, criterion.where) and moments.settled(group.where).rank <= entry.rank for group in groups
+        implies(group.where, criterion.where) and moments.settled(group.where).rank <= entry.rank
+        for group in groups
     )
 
 
@@ -120,7 +127,9 @@ def _covariate_faults(variables: tuple[str, ...], moments: Calendar, entry: Mome
             yield Fault("GT003", f"covariate `{name}`", moments.variables[name])
 
 
-def _settled(group: Group, criteria: tuple[Criterion, ...], moments: Calendar, entry: Moment) -> tuple[Moment, ...]:
+def _settled(
+    group: Group, criteria: tuple[Criterion, ...], moments: Calendar, entry: Moment
+) -> tuple[Moment, ...]:
     """The last moment after `entry` at which a patient of this group is known to be in the analysis (several only at the end)."""
     found = {moments.settled(group.where)}
     found |= {moments.settled(c.where) for c in criteria if not implies(group.where, c.where)}
@@ -146,19 +155,29 @@ def audit_design(study: Study) -> list[Finding]:
         clocks.setdefault(clock.endpoint, clock)
         for fault in clock.faults:
             merged.setdefault((clock.endpoint, fault.code), {})[fault] = None
-    return [_finding(study, study.endpoints[name], name, code, clocks[name], tuple(faults)) for (name, code), faults in merged.items()]
+    return [
+        _finding(study, study.endpoints[name], name, code, clocks[name], tuple(faults))
+        for (name, code), faults in merged.items()
+    ]
 
 
-def _finding(study: Study, endpoint: Endpoint, name: str, code: str, clock: TimeZero, faults: tuple[Fault, ...]) -> Finding:
+def _finding(
+    study: Study, endpoint: Endpoint, name: str, code: str, clock: TimeZero, faults: tuple[Fault, ...]
+) -> Finding:
     does, kind = _WORDS[code]
     found = "; ".join(f"{fault.what} is settled at {fault.settled.name}" for fault in faults)
     latest = max(fault.settled for fault in faults).name
     remedy = (
-        f"take the covariate out, or start the clock at {latest}" if code == "GT003"
-        else f"start the clock at {latest}, or add `entry = \"{latest}\"` (delayed entry) to the endpoint"
-    )  # fmt: skip
+        f"take the covariate out, or start the clock at {latest}"
+        if code == "GT003"
+        else f'start the clock at {latest}, or add `entry = "{latest}"` (delayed entry) to the endpoint'
+    )
     return Finding(
-        code, "error" if code != "GT003" else "warning", f"{endpoint.label} {does} ({kind})",
-        Where(study.path or None, field=f"endpoints.{name}"), found=found,
-        allowed=f"everything settled by {clock.entry.name}", remedy=remedy,
-    )  # fmt: skip
+        code,
+        "error" if code != "GT003" else "warning",
+        f"{endpoint.label} {does} ({kind})",
+        Where(study.path or None, field=f"endpoints.{name}"),
+        found=found,
+        allowed=f"everything settled by {clock.entry.name}",
+        remedy=remedy,
+    )

@@ -26,7 +26,9 @@ click.rich_click.MAX_WIDTH = 100
 
 STUDY = click.argument("study", default=".", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
-EXIT_ZERO = click.option("--exit-zero", is_flag=True, help="End with 0 also when there are findings of severity error.")
+EXIT_ZERO = click.option(
+    "--exit-zero", is_flag=True, help="End with 0 also when there are findings of severity error."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _print_findings(fault.findings)
         sys.exit(fault.exit_code)
     except OSError as fault:
-        click.echo(f"error X101  {fault.filename or ''}  {fault.strerror or fault}\n    next: check that the path exists and can be written", err=True)
+        click.echo(
+            f"error X101  {fault.filename or ''}  {fault.strerror or fault}\n    next: check that the path exists and can be written",
+            err=True,
+        )
         sys.exit(USAGE)
 
 
@@ -77,8 +82,8 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
 
     Example:  sequela demo ovarian
     """
-    from sequela.run import run
     from sequela.cli.examples import copy_example
+    from sequela.run import run
     from sequela.study.model import Study
 
     if (null or seed is not None) and name != "sepher":
@@ -121,8 +126,8 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from datetime import datetime
 
     from sequela.audit.design import audit_design
-    from sequela.run.path import walk
     from sequela.run.outputs import write_checks
+    from sequela.run.path import walk
     from sequela.study.model import Study
 
     protocol = Study.read(study)
@@ -142,7 +147,9 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
 @sequela.command()
 @STUDY
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the outputs; STUDY/out by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Directory of the outputs; STUDY/out by default."
+)
 @click.option("--plan", is_flag=True, help="Say what would be made, and make nothing.")
 @click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
 @JSON
@@ -152,16 +159,20 @@ def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, ex
 
     Example:  sequela run my-study --plan
     """
+    from sequela.cli.plan import planned
     from sequela.run import run as whole
     from sequela.run.path import base_of
-    from sequela.cli.plan import planned
     from sequela.study.model import Study
 
     protocol = Study.read(study)
     target = out or base_of(protocol) / "out"
     if plan:
         steps = planned(protocol, target)
-        click.echo(json.dumps(steps, indent=1) if as_json else "\n".join(f"{step['step']:<10} {step['what']}" for step in steps))
+        click.echo(
+            json.dumps(steps, indent=1)
+            if as_json
+            else "\n".join(f"{step['step']:<10} {step['what']}" for step in steps)
+        )
         return OK
     with _progress(quiet=as_json) as tell:
         result = whole(protocol, target, progress=tell)
@@ -242,7 +253,10 @@ def doctor(as_json: bool) -> int:
         click.echo(json.dumps(checks, indent=1))
     else:
         for item in checks:
-            click.echo(f"{'ok     ' if item['ok'] else 'PROBLEM'}  {item['what']:<22} {item['found']}" + ("" if item["ok"] else f"\n         next: {item['remedy']}"))
+            click.echo(
+                f"{'ok     ' if item['ok'] else 'PROBLEM'}  {item['what']:<22} {item['found']}"
+                + ("" if item["ok"] else f"\n         next: {item['remedy']}")
+            )
     return OK if all(item["ok"] for item in checks) else FINDINGS
 
 
@@ -256,7 +270,10 @@ def _verdict(findings: Sequence[Finding], *, exit_zero: bool) -> int:
 
 
 def _tally(findings: Sequence[Finding]) -> str:
-    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in ("error", "warning", "note")}
+    counts = {
+        severity: sum(finding.severity == severity for finding in findings)
+        for severity in ("error", "warning", "note")
+    }
     return ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in counts.items())
 
 
@@ -293,14 +310,20 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
             for row in content.rows:
                 click.echo(f"  {row.label}: {_ratio(row)}")
     click.echo(_tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
-    click.echo(f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)")
+    click.echo(
+        f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)"
+    )
 
 
 def _ratio(row: Any) -> str:
     from sequela.core.wording import interval, number
 
     ratio = row.hazard_ratio
-    return f"HR {number(ratio.value)} (95% CI {interval(ratio.lower, ratio.upper)})" if ratio else row.reason or "–"
+    return (
+        f"HR {number(ratio.value)} (95% CI {interval(ratio.lower, ratio.upper)})"
+        if ratio
+        else row.reason or "–"
+    )
 
 
 def _as_json(result: Result) -> dict[str, Any]:

@@ -26,5 +26,13 @@ def explain(code: str) -> str:
     entry = known.get(code.upper())
     if entry is None:
         near = get_close_matches(code.upper(), known, 3) or sorted(known)
-        raise UsageError(Finding("X103", "error", f"there is no code `{code}`", allowed=", ".join(near), remedy="give the code that a finding starts with, such as GT002"))
+        raise UsageError(
+            Finding(
+                "X103",
+                "error",
+                f"there is no code `{code}`",
+                allowed=", ".join(near),
+                remedy="give the code that a finding starts with, such as GT002",
+            )
+        )
     return f"{code.upper()}  {entry['title']}  ({entry['severity']})\n\n{entry['text'].strip()}\n\nWhat to do: {entry['remedy'].strip()}"

@@ -10,13 +10,30 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-NEEDED = ("numpy", "scipy", "polars", "narwhals", "pydantic", "rich-click", "jinja2", "matplotlib", "pyreadstat")
+NEEDED = (
+    "numpy",
+    "scipy",
+    "polars",
+    "narwhals",
+    "pydantic",
+    "rich-click",
+    "jinja2",
+    "matplotlib",
+    "pyreadstat",
+)
 OPTIONAL = ("formulaic",)
 
 
 def examine(directory: Path) -> list[dict[str, Any]]:
     """Each check with `what`, `found`, `ok` and, where it is not, `remedy`."""
-    return [_python(), _processor(), *map(_library, NEEDED), *map(_optional, OPTIONAL), _fonts(), _writable(directory)]
+    return [
+        _python(),
+        _processor(),
+        *map(_library, NEEDED),
+        *map(_optional, OPTIONAL),
+        _fonts(),
+        _writable(directory),
+    ]
 
 
 def _item(what: str, found: str, ok: bool, remedy: str = "") -> dict[str, Any]:
@@ -24,7 +41,9 @@ def _item(what: str, found: str, ok: bool, remedy: str = "") -> dict[str, Any]:
 
 
 def _python() -> dict[str, Any]:
-    return _item("Python", platform.python_version(), sys.version_info >= (3, 11), "install Python 3.11 or newer")
+    return _item(
+        "Python", platform.python_version(), sys.version_info >= (3, 11), "install Python 3.11 or newer"
+    )
 
 
 def _processor() -> dict[str, Any]:
@@ -59,6 +78,15 @@ def _writable(directory: Path) -> dict[str, Any]:
         with tempfile.NamedTemporaryFile(dir=directory):
             pass
     except OSError as fault:
-        return _item("this directory", fault.strerror or "cannot be written", ok=False, remedy="change to a directory you may write to")
-    free = os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize if hasattr(os, "statvfs") else 1 << 40
-    return _item("this directory", f"can be written, {free / 1e9:.1f} GB free", free > 100e6, "make room on this disk")
+        return _item(
+            "this directory",
+            fault.strerror or "cannot be written",
+            ok=False,
+            remedy="change to a directory you may write to",
+        )
+    free = (
+        os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize if hasattr(os, "statvfs") else 1 << 40
+    )
+    return _item(
+        "this directory", f"can be written, {free / 1e9:.1f} GB free", free > 100e6, "make room on this disk"
+    )

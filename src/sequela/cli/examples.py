@@ -38,12 +38,28 @@ def copy_example(name: str, directory: Path, *, seed: int | None = None, null: b
 def _refuse_strangers(name: str, directory: Path) -> None:
     study = directory / "study.toml"
     if directory.is_file():
-        raise UsageError(Finding("X104", "error", "this is a file, not a directory", Where(str(directory)), remedy="give another directory: --out DIR"))
+        raise UsageError(
+            Finding(
+                "X104",
+                "error",
+                "this is a file, not a directory",
+                Where(str(directory)),
+                remedy="give another directory: --out DIR",
+            )
+        )
     if not study.is_file():
         return
     own = (files("sequela") / "data" / "examples" / name / "study.toml").read_text("utf-8").splitlines()[0]
     if study.read_text("utf-8", errors="replace").split("\n", 1)[0] != own:
-        raise UsageError(Finding("X105", "error", "the directory holds another study", Where(str(study)), remedy="give another directory: --out DIR"))
+        raise UsageError(
+            Finding(
+                "X105",
+                "error",
+                "the directory holds another study",
+                Where(str(study)),
+                remedy="give another directory: --out DIR",
+            )
+        )
 
 
 def copy_template(directory: Path) -> list[Path]:
@@ -54,7 +70,14 @@ def copy_template(directory: Path) -> list[Path]:
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(
-            Finding("X106", "error", "the directory exists and is not empty", Where(str(directory)), allowed="a new or an empty directory", remedy="give another name; nothing was written")
+            Finding(
+                "X106",
+                "error",
+                "the directory exists and is not empty",
+                Where(str(directory)),
+                allowed="a new or an empty directory",
+                remedy="give another name; nothing was written",
+            )
         )
     with as_file(files("sequela") / "data" / "templates" / "study") as source:
         copytree(source, directory, dirs_exist_ok=True)

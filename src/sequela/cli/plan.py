@@ -15,12 +15,31 @@ if TYPE_CHECKING:
 def planned(study: Study, out: Path) -> list[dict[str, str]]:
     """The steps of a run in order: what is read, decided, estimated and written. No data are touched."""
     base = base_of(study)
-    steps = [{"step": "read", "what": f"{name}: {base / file}" + ("" if list(base.glob(file)) else "   MISSING")} for name, source in study.sources.items() for file in source.file]
+    steps = [
+        {"step": "read", "what": f"{name}: {base / file}" + ("" if list(base.glob(file)) else "   MISSING")}
+        for name, source in study.sources.items()
+        for file in source.file
+    ]
     steps.append({"step": "lines", "what": f"rule set {study.lines.rules}, from {study.lines.index}"})
     steps += [{"step": "select", "what": criterion.name} for criterion in study.cohort]
-    steps.append({"step": "group", "what": f"{study.sequences.label}: " + " | ".join(group.name for group in study.sequences.groups)})
-    steps += [{"step": "endpoint", "what": f"{name}: {endpoint.label}"} for name, endpoint in study.endpoints.items()]
-    steps += [{"step": analysis.kind, "what": f"{analysis.id}: {analysis.title}"} for analysis in study.analyses]
+    steps.append(
+        {
+            "step": "group",
+            "what": f"{study.sequences.label}: " + " | ".join(group.name for group in study.sequences.groups),
+        }
+    )
+    steps += [
+        {"step": "endpoint", "what": f"{name}: {endpoint.label}"}
+        for name, endpoint in study.endpoints.items()
+    ]
+    steps += [
+        {"step": analysis.kind, "what": f"{analysis.id}: {analysis.title}"} for analysis in study.analyses
+    ]
     verb = "replace" if out.exists() else "make"
-    steps.append({"step": "write", "what": f"{verb} {out}/ (report.html, checks.html, run.json, tables/, figures/, data/)"})
+    steps.append(
+        {
+            "step": "write",
+            "what": f"{verb} {out}/ (report.html, checks.html, run.json, tables/, figures/, data/)",
+        }
+    )
     return steps

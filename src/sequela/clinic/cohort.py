@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sequela.clinic.tables import anchor_column
 from sequela.core.errors import DataError, StudyError
 from sequela.core.finding import Finding, Where
-from sequela.clinic.tables import anchor_column
 from sequela.study.expressions import (
     Among,
     Anchor,
@@ -138,12 +138,11 @@ class People:
     def _has(self, number: int, agent: str) -> pl.Expr:
         if number > self.top:
             return pl.lit(value=False)
-        return ((pl.col(f"agents[{number}]").fill_null(0) & self.mask(agent)) != 0)
+        return (pl.col(f"agents[{number}]").fill_null(0) & self.mask(agent)) != 0
 
     def _first_with(self, agent: str) -> pl.Expr:
         numbers = [pl.when(self._has(n, agent)).then(pl.lit(n, pl.Int32)) for n in range(1, self.top + 1)]
         return pl.coalesce([*numbers, pl.lit(None, pl.Int32)])
-
 
     def _start_with(self, agent: str) -> pl.Expr:
         days = [pl.when(self._has(n, agent)).then(pl.col(f"start[{n}]")) for n in range(1, self.top + 1)]
@@ -151,12 +150,18 @@ class People:
 
 
 _COMPARE: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
-}  # fmt: skip
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
 
 
-def people(study: Study, registry: Registry, sequences: Sequences, members: Mapping[str, frozenset[str]]) -> People:
+def people(
+    study: Study, registry: Registry, sequences: Sequences, members: Mapping[str, frozenset[str]]
+) -> People:
     """One row a patient: the registry's variables and anchors, the lines, then biomarkers and covariates.
 
     Raises:
@@ -169,12 +174,19 @@ def people(study: Study, registry: Registry, sequences: Sequences, members: Mapp
     frame = registry.patients
     for number in range(1, top + 1):
         this = lines.filter(pl.col("step") == number).select(
-            pl.col("subject").alias("patient"), pl.col("start").alias(f"start[{number}]"), pl.col("end").alias(f"end[{number}]"),
-            pl.col("agents").alias(f"agents[{number}]"), pl.col("stop_reason").alias(f"stopped[{number}]"),
-        )  # fmt: skip
+            pl.col("subject").alias("patient"),
+            pl.col("start").alias(f"start[{number}]"),
+            pl.col("end").alias(f"end[{number}]"),
+            pl.col("agents").alias(f"agents[{number}]"),
+            pl.col("stop_reason").alias(f"stopped[{number}]"),
+        )
         frame = frame.join(this, on="patient", how="left")
     counts = lines.group_by(pl.col("subject").alias("patient")).agg(pl.len().cast(pl.Int32).alias("lines"))
-    frame = frame.join(counts, on="patient", how="left").with_columns(pl.col("lines").fill_null(0)).sort("patient")
+    frame = (
+        frame.join(counts, on="patient", how="left")
+        .with_columns(pl.col("lines").fill_null(0))
+        .sort("patient")
+    )
     for name, biomarker in study.biomarkers.items():
         frame = frame.with_columns(_biomarker(biomarker).alias(name))
     found = People(frame, sequences.legend, members, top)
@@ -193,7 +205,11 @@ def _biomarker(biomarker: Biomarker) -> pl.Expr:
 def _with_covariate(people: People, name: str, covariate: Covariate) -> pl.DataFrame:
     if covariate.levels:
         return _with_levels(people, name, covariate)
-    source = people.expression(covariate.value) if covariate.value is not None else pl.col(covariate.variable or name)
+    source = (
+        people.expression(covariate.value)
+        if covariate.value is not None
+        else pl.col(covariate.variable or name)
+    )
     return people.frame.with_columns(source.alias(name))
 
 
@@ -202,12 +218,24 @@ def _with_levels(people: People, name: str, covariate: Covariate) -> pl.DataFram
     several = sum(series.cast(pl.Int32) for series in inside.values())
     if isinstance(several, pl.Series) and (several > 1).any():
         patient = people.frame["patient"].filter(several > 1)[0]
-        names = [level for level, series in inside.items() if series[int((people.frame["patient"] == patient).arg_max() or 0)]]
-        raise DataError(Finding(
-            "C402", "error", f"two levels of `{name}` hold at once: {' and '.join(names)}", Where(patient=patient, field=f"covariates.{name}"),
-            allowed="every patient has one level at most", remedy="make the levels exclusive",
-        ))  # fmt: skip
-    level = pl.coalesce([*(pl.when(series).then(pl.lit(key)) for key, series in inside.items()), pl.lit(None, pl.String)])
+        names = [
+            level
+            for level, series in inside.items()
+            if series[int((people.frame["patient"] == patient).arg_max() or 0)]
+        ]
+        raise DataError(
+            Finding(
+                "C402",
+                "error",
+                f"two levels of `{name}` hold at once: {' and '.join(names)}",
+                Where(patient=patient, field=f"covariates.{name}"),
+                allowed="every patient has one level at most",
+                remedy="make the levels exclusive",
+            )
+        )
+    level = pl.coalesce(
+        [*(pl.when(series).then(pl.lit(key)) for key, series in inside.items()), pl.lit(None, pl.String)]
+    )
     return people.frame.with_columns(level.alias(name))
 
 
@@ -221,11 +249,18 @@ def _check_agents(study: Study, members: Mapping[str, frozenset[str]]) -> None:
             agent = atom.agent if isinstance(atom, (LineHas, LineOf, LineOfStart)) else None
             if agent is not None and agent not in members:
                 near = get_close_matches(agent, members, 3)
-                raise StudyError(Finding(
-                    "S122", "error", f"there is no drug or class `{agent}`" + (f": did you mean `{near[0]}`?" if near else ""),
-                    Where(study.path, field=".".join(map(str, path))), found=agent, allowed=", ".join(near) or "see the drug dictionary",
-                    remedy="mend the name; the dictionary's names are in the docs, page Drugs",
-                ))  # fmt: skip
+                raise StudyError(
+                    Finding(
+                        "S122",
+                        "error",
+                        f"there is no drug or class `{agent}`"
+                        + (f": did you mean `{near[0]}`?" if near else ""),
+                        Where(study.path, field=".".join(map(str, path))),
+                        found=agent,
+                        allowed=", ".join(near) or "see the drug dictionary",
+                        remedy="mend the name; the dictionary's names are in the docs, page Drugs",
+                    )
+                )
 
 
 def select(study: Study, people: People) -> tuple[Step, ...]:
@@ -241,21 +276,39 @@ def select(study: Study, people: People) -> tuple[Step, ...]:
         stay = inside & verdict.fill_null(value=False)
         undecided = int((inside & verdict.is_null()).sum())
         before, kept = int(inside.sum()), int(stay.sum())
-        steps.append(Step(criterion.name, before, kept, before - kept - undecided, undecided, frozenset(names.filter(stay))))
+        steps.append(
+            Step(
+                criterion.name,
+                before,
+                kept,
+                before - kept - undecided,
+                undecided,
+                frozenset(names.filter(stay)),
+            )
+        )
         inside = stay
     return tuple(steps)
 
 
-def assign_groups(study: Study, people: People, patients: Iterable[str]) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+def assign_groups(
+    study: Study, people: People, patients: Iterable[str]
+) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """The sequence group of each patient of the cohort: `patient`, `sequence` (null: in none).
 
     Raises:
         DataError: a patient belongs to two groups.
     """
     frame = people.frame
-    groups = {group.name: people.select(group.where).fill_null(value=False) for group in study.sequences.groups}
-    group = pl.coalesce([*(pl.when(inside).then(pl.lit(name)) for name, inside in groups.items()), pl.lit(None, pl.String)])
-    count = sum((inside.cast(pl.Int32) for inside in groups.values()), start=pl.Series([0] * frame.height, dtype=pl.Int32))
+    groups = {
+        group.name: people.select(group.where).fill_null(value=False) for group in study.sequences.groups
+    }
+    group = pl.coalesce(
+        [*(pl.when(inside).then(pl.lit(name)) for name, inside in groups.items()), pl.lit(None, pl.String)]
+    )
+    count = sum(
+        (inside.cast(pl.Int32) for inside in groups.values()),
+        start=pl.Series([0] * frame.height, dtype=pl.Int32),
+    )
     assigned = frame.select("patient", "centre", group.alias("sequence"), count.alias("groups")).filter(
         pl.col("patient").is_in(list(patients))
     )
@@ -263,17 +316,24 @@ def assign_groups(study: Study, people: People, patients: Iterable[str]) -> tupl
     if twice.height:
         patient = twice["patient"][0]
         names = [name for name, inside in groups.items() if inside.filter(frame["patient"] == patient)[0]]
-        raise DataError(Finding(
-            "C401", "error", f"{twice.height} patients belong to two sequence groups: {' and '.join(names)}",
-            Where(study.path, patient=patient, field="sequences.groups"), allowed="one group at most",
-            remedy="make the groups exclusive: add `and not (…)`",
-        ))  # fmt: skip
+        raise DataError(
+            Finding(
+                "C401",
+                "error",
+                f"{twice.height} patients belong to two sequence groups: {' and '.join(names)}",
+                Where(study.path, patient=patient, field="sequences.groups"),
+                allowed="one group at most",
+                remedy="make the groups exclusive: add `and not (…)`",
+            )
+        )
     findings = [
         Finding(
-            "C403", "warning", "the patient belongs to no sequence group",
+            "C403",
+            "warning",
+            "the patient belongs to no sequence group",
             Where(patient=row["patient"], centre=row["centre"], field="sequences.groups"),
             remedy="look at the patient's lines; add a group, or say `exhaustive = false`",
         )
         for row in assigned.filter(pl.col("sequence").is_null()).iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     return assigned.drop("groups", "centre"), tuple(findings)

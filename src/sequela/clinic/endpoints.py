@@ -44,13 +44,22 @@ class Outcome:
     def ends(self) -> pl.DataFrame:
         """How many times ended by which source: `state`, `end`, `n`."""
         used = self.table.filter(pl.col("unused").is_null())
-        return used.group_by("state", "end").agg(pl.len().alias("n")).sort(["state", "n"], descending=[True, True])
+        return (
+            used.group_by("state", "end")
+            .agg(pl.len().alias("n"))
+            .sort(["state", "n"], descending=[True, True])
+        )
 
 
 def derive(
-    name: str, endpoint: Endpoint, people: People, moments: Mapping[str, pl.DataFrame], *,
-    entry: pl.Expr | None = None, origin: pl.Expr | None = None,
-) -> Outcome:  # fmt: skip
+    name: str,
+    endpoint: Endpoint,
+    people: People,
+    moments: Mapping[str, pl.DataFrame],
+    *,
+    entry: pl.Expr | None = None,
+    origin: pl.Expr | None = None,
+) -> Outcome:
     """Times of an endpoint.
 
     The earliest event ends it; of two on one day the first in the file's list counts. Without an event, observation
@@ -67,17 +76,27 @@ def derive(
     start = _day(people, endpoint.origin) if origin is None else origin
     if entry is None and endpoint.entry is not None:
         entry = _day(people, endpoint.entry)
-    frame = people.frame.select("patient", start.alias("origin"), (start if entry is None else entry).alias("entry"))
+    frame = people.frame.select(
+        "patient", start.alias("origin"), (start if entry is None else entry).alias("entry")
+    )
     for i, source in enumerate(endpoint.events):
-        frame = frame.join(_event(source, people, moments, start, endpoint.until, f"event{i}"), on="patient", how="left")
+        frame = frame.join(
+            _event(source, people, moments, start, endpoint.until, f"event{i}"), on="patient", how="left"
+        )
     last = [_when(source, people).alias(f"censor{i}") for i, source in enumerate(endpoint.censor)]
-    frame = frame.join(people.frame.select("patient", *last, *_undated(endpoint, people)), on="patient", how="left")
+    frame = frame.join(
+        people.frame.select("patient", *last, *_undated(endpoint, people)), on="patient", how="left"
+    )
     table = _resolve(frame, endpoint)
     used = table.filter(pl.col("unused").is_null())
     times = Times(
-        used["time"].to_numpy(), used["state"].to_numpy(), (used["entry"] - used["origin"]).clip(lower_bound=0).to_numpy(),
-        ids=used["patient"].to_numpy(), unit="day", origin=write(endpoint.origin) if origin is None else "",
-    )  # fmt: skip
+        used["time"].to_numpy(),
+        used["state"].to_numpy(),
+        (used["entry"] - used["origin"]).clip(lower_bound=0).to_numpy(),
+        ids=used["patient"].to_numpy(),
+        unit="day",
+        origin=write(endpoint.origin) if origin is None else "",
+    )
     return Outcome(name, endpoint.label, times, table)
 
 
@@ -91,7 +110,12 @@ def _when(source: Source, people: People) -> pl.Expr:
 
 
 def _event(
-    source: Source, people: People, moments: Mapping[str, pl.DataFrame], origin: pl.Expr, until: Node | None, name: str
+    source: Source,
+    people: People,
+    moments: Mapping[str, pl.DataFrame],
+    origin: pl.Expr,
+    until: Node | None,
+    name: str,
 ) -> pl.DataFrame:
     """The first day of an event source after the origin (an anchor of the course may have many)."""
     limit = pl.lit(None, pl.Int32) if until is None else _day(people, until)
@@ -124,29 +148,48 @@ def _resolve(frame: pl.DataFrame, endpoint: Endpoint) -> pl.DataFrame:
     undated = [name for name in frame.columns if name.startswith("undated")]
     event = pl.min_horizontal(events)
     last = pl.max_horizontal(censor) if censor else pl.lit(None, pl.Int32)
-    end_of = pl.coalesce([pl.when(pl.col(n) == event).then(pl.lit(s.label or write(s.at))) for n, s in zip(events, endpoint.events, strict=True)])
-    censored_by = pl.coalesce([
-        *(pl.when(pl.col(n) == last).then(pl.lit(s.label or write(s.at))) for n, s in zip(censor, endpoint.censor, strict=True)),
-        pl.lit(None, pl.String),
-    ])  # fmt: skip
+    end_of = pl.coalesce(
+        [
+            pl.when(pl.col(n) == event).then(pl.lit(s.label or write(s.at)))
+            for n, s in zip(events, endpoint.events, strict=True)
+        ]
+    )
+    censored_by = pl.coalesce(
+        [
+            *(
+                pl.when(pl.col(n) == last).then(pl.lit(s.label or write(s.at)))
+                for n, s in zip(censor, endpoint.censor, strict=True)
+            ),
+            pl.lit(None, pl.String),
+        ]
+    )
     table = frame.with_columns(
-        pl.coalesce(event, last).alias("exit"), event.is_not_null().cast(pl.Int32).alias("state"),
+        pl.coalesce(event, last).alias("exit"),
+        event.is_not_null().cast(pl.Int32).alias("state"),
         pl.when(event.is_not_null()).then(end_of).otherwise(censored_by).alias("end"),
         pl.any_horizontal([pl.col(n) for n in undated] or [pl.lit(value=False)]).alias("undated"),
-    ).with_columns((pl.col("exit") - pl.col("origin")).alias("time"))  # fmt: skip
-    return table.with_columns(_reason().alias("unused")).select("patient", "origin", "entry", "exit", "time", "state", "end", "unused")
+    ).with_columns((pl.col("exit") - pl.col("origin")).alias("time"))
+    return table.with_columns(_reason().alias("unused")).select(
+        "patient", "origin", "entry", "exit", "time", "state", "end", "unused"
+    )
 
 
 def _reason() -> pl.Expr:
     entry = pl.col("entry") - pl.col("origin")
     return (
-        pl.when(pl.col("origin").is_null()).then(pl.lit("no origin"))
-        .when(pl.col("undated") & (pl.col("state") == 0)).then(pl.lit("event without a date"))
-        .when(pl.col("exit").is_null()).then(pl.lit("no end recorded"))
-        .when(pl.col("time") <= 0).then(pl.lit("no follow-up after the origin"))
-        .when(pl.col("entry").is_null()).then(pl.lit("no entry"))
-        .when((entry > 0) & (pl.col("time") <= entry)).then(pl.lit("ends before it is observed"))
-    )  # fmt: skip
+        pl.when(pl.col("origin").is_null())
+        .then(pl.lit("no origin"))
+        .when(pl.col("undated") & (pl.col("state") == 0))
+        .then(pl.lit("event without a date"))
+        .when(pl.col("exit").is_null())
+        .then(pl.lit("no end recorded"))
+        .when(pl.col("time") <= 0)
+        .then(pl.lit("no follow-up after the origin"))
+        .when(pl.col("entry").is_null())
+        .then(pl.lit("no entry"))
+        .when((entry > 0) & (pl.col("time") <= entry))
+        .then(pl.lit("ends before it is observed"))
+    )
 
 
 def derive_all(study: Study, people: People, moments: Mapping[str, pl.DataFrame]) -> dict[str, Outcome]:

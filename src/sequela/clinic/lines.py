@@ -31,10 +31,19 @@ if TYPE_CHECKING:
     from sequela.clinic.rules import RuleSet
 
 LINE_SCHEMA: dict[str, Any] = {
-    "subject": pl.String, "step": pl.Int32, "start": pl.Int32, "end": pl.Int32, "agents": pl.Int64,
-    "start_reason": pl.String, "end_reason": pl.String, "rule": pl.String, "regimen": pl.List(pl.String),
-    "companions": pl.List(pl.String), "maintenance_start": pl.Int32, "stop_reason": pl.String,
-}  # fmt: skip
+    "subject": pl.String,
+    "step": pl.Int32,
+    "start": pl.Int32,
+    "end": pl.Int32,
+    "agents": pl.Int64,
+    "start_reason": pl.String,
+    "end_reason": pl.String,
+    "rule": pl.String,
+    "regimen": pl.List(pl.String),
+    "companions": pl.List(pl.String),
+    "maintenance_start": pl.Int32,
+    "stop_reason": pl.String,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,10 @@ def fold(
     current: _Open | None = None
     ordered = sorted(treatments, key=lambda t: (t.start, t.agent, t.row))
     for _, today in groupby(ordered, key=lambda t: t.start):
-        ruled = [(treatment, _rule(treatment, classes(treatment.agent) | {treatment.agent}, current, rules)) for treatment in today]
+        ruled = [
+            (treatment, _rule(treatment, classes(treatment.agent) | {treatment.agent}, current, rules))
+            for treatment in today
+        ]
         opening = next(((treatment, rule) for treatment, rule in ruled if rule in OPENING), None)
         if opening is not None:
             reason = _why(opening[1], opening[0], current)
@@ -130,10 +142,14 @@ def fold(
                 outside.append((treatment.row, rule))
             else:
                 # Whatever else starts on the day a line opens belongs to the new line, not to the one it ends.
-                joins = "window" if opening is not None and rule not in OPENING and rule != "companion" else rule
+                joins = (
+                    "window" if opening is not None and rule not in OPENING and rule != "companion" else rule
+                )
                 current.add(treatment, joins, companion=rule == "companion")
     if current is not None:
-        lines.append(_close(current, len(lines) + 1, "ongoing" if current.last == _NEVER else "last treatment", rules))
+        lines.append(
+            _close(current, len(lines) + 1, "ongoing" if current.last == _NEVER else "last treatment", rules)
+        )
     return lines, outside
 
 
@@ -151,7 +167,9 @@ def _rule(treatment: Treatment, kinds: frozenset[str], current: _Open | None, ru
         return "window"
     if current.has(treatment.agent):
         return "continuation"
-    if any(treatment.agent in group and any(map(current.has, group)) for group in rules.new_drug.substitutions):
+    if any(
+        treatment.agent in group and any(map(current.has, group)) for group in rules.new_drug.substitutions
+    ):
         return "substitution"
     return "new drug"
 
@@ -168,10 +186,18 @@ def _close(line: _Open, number: int, end_reason: str, rules: RuleSet) -> Line:
     regimen = tuple(dict.fromkeys(t.agent for t in line.regimen))
     final = max(line.regimen, key=lambda t: (_last_day(t), t.row))
     return Line(
-        number, line.start, None if line.last == _NEVER else line.last, regimen,
-        tuple(dict.fromkeys(t.agent for t in line.companions)), line.reason, end_reason, line.rule,
-        _maintenance(line, rules), final.stop_reason, tuple(line.rows),
-    )  # fmt: skip
+        number,
+        line.start,
+        None if line.last == _NEVER else line.last,
+        regimen,
+        tuple(dict.fromkeys(t.agent for t in line.companions)),
+        line.reason,
+        end_reason,
+        line.rule,
+        _maintenance(line, rules),
+        final.stop_reason,
+        tuple(line.rows),
+    )
 
 
 def _maintenance(line: _Open, rules: RuleSet) -> int | None:
@@ -207,10 +233,22 @@ def lines_of_therapy(
         for line in lines:
             placed.extend((row, line.number, rule) for row, rule in line.rows)
             mask = sequences.mask({*line.regimen, *line.companions})
-            records.append((
-                patient, line.number, line.start, line.end, mask, line.start_reason, line.end_reason, line.rule,
-                list(line.regimen), list(line.companions), line.maintenance_start, line.stop_reason,
-            ))  # fmt: skip
+            records.append(
+                (
+                    patient,
+                    line.number,
+                    line.start,
+                    line.end,
+                    mask,
+                    line.start_reason,
+                    line.end_reason,
+                    line.rule,
+                    list(line.regimen),
+                    list(line.companions),
+                    line.maintenance_start,
+                    line.stop_reason,
+                )
+            )
     table = pl.DataFrame(records, schema=LINE_SCHEMA, orient="row")
     where = pl.DataFrame(placed, schema={"row": pl.Int64, "step": pl.Int32, "rule": pl.String}, orient="row")
     return Lines(Sequences(table, legend, rules.stamp), where.sort("row"))

@@ -79,7 +79,9 @@ class RuleSet(_Part):
 
 def shipped() -> tuple[str, ...]:
     """The names of the rule sets that come with the package."""
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in (files("sequela") / "data" / "rules").iterdir()))
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in (files("sequela") / "data" / "rules").iterdir())
+    )
 
 
 def read_rules(name: str, base: Path | None = None) -> RuleSet:
@@ -94,11 +96,14 @@ def read_rules(name: str, base: Path | None = None) -> RuleSet:
     if not path.is_file():
         raise StudyError(
             Finding(
-                "S120", "error", f"there is no rule set `{name}`", Where(field="lines.rules"),
+                "S120",
+                "error",
+                f"there is no rule set `{name}`",
+                Where(field="lines.rules"),
                 allowed=f"{', '.join(shipped())}, or the path of a rule-set file",
                 remedy="name a shipped rule set, or give the path of your own",
             )
-        )  # fmt: skip
+        )
     return _parse(path.read_text("utf-8"), str(path))
 
 
@@ -108,7 +113,16 @@ def _parse(text: str, where: str) -> RuleSet:
         return RuleSet.model_validate({**document, "sha256": hashlib.sha256(text.encode()).hexdigest()})
     except (tomllib.TOMLDecodeError, ValidationError) as fault:
         details = fault.errors(include_url=False) if isinstance(fault, ValidationError) else []
-        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in details) or str(fault)
+        found = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in details) or str(
+            fault
+        )
         raise StudyError(
-            Finding("S121", "error", "the rule set cannot be read", Where(where), found=found, remedy="compare it with a shipped rule set: sequela explain S121")
+            Finding(
+                "S121",
+                "error",
+                "the rule set cannot be read",
+                Where(where),
+                found=found,
+                remedy="compare it with a shipped rule set: sequela explain S121",
+            )
         ) from None

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 PLACE: Final = ("_file", "_line")
 
 TREATMENTS: Final[dict[str, pl.DataType]] = {
-    "drug": pl.String(), "start": pl.Int32(), "end": pl.Int32(), "ongoing": pl.Boolean(), "stop_reason": pl.String(),
-}  # fmt: skip
+    "drug": pl.String(),
+    "start": pl.Int32(),
+    "end": pl.Int32(),
+    "ongoing": pl.Boolean(),
+    "stop_reason": pl.String(),
+}
 
 
 def anchor_column(name: str) -> str:
@@ -96,9 +100,13 @@ def _with_anchor(
     parts: list[pl.DataFrame] = []
     for path in anchor.status.fields:
         source, field = path.split(".", 1)
-        parts.append(tables[source].frame.select("patient", (pl.col(field) == anchor.status.value).alias("is")))
+        parts.append(
+            tables[source].frame.select("patient", (pl.col(field) == anchor.status.value).alias("is"))
+        )
     happened = pl.concat(parts).group_by("patient").agg(pl.col("is").any().alias(f"{column}?"))
-    people = people.join(happened, on="patient", how="left").with_columns(pl.col(f"{column}?").fill_null(value=False))
+    people = people.join(happened, on="patient", how="left").with_columns(
+        pl.col(f"{column}?").fill_null(value=False)
+    )
     # A date without the status is no event: the record contradicts itself and is reported by the checks.
     return people.with_columns(
         pl.when(f"{column}?").then(column).alias(column), pl.col(column).alias(f"{column}!")
@@ -109,21 +117,29 @@ def _treatments(
     study: Study, frame: pl.DataFrame, people: pl.DataFrame, dictionary: Dictionary, rules: RuleSet
 ) -> pl.DataFrame:
     given = frame.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-    absent = [pl.lit(None, kind).alias(name) for name, kind in TREATMENTS.items() if name not in given.columns]
+    absent = [
+        pl.lit(None, kind).alias(name) for name, kind in TREATMENTS.items() if name not in given.columns
+    ]
     given = given.with_columns(absent).with_columns(pl.col("start", "end").cast(pl.Int32))
     agents = {text: _agents(dictionary, text) for text in given["drug"].drop_nulls().unique().to_list()}
     names = pl.DataFrame(
-        {"drug": list(agents), "agent": list(agents.values())}, schema={"drug": pl.String, "agent": pl.List(pl.String)}
+        {"drug": list(agents), "agent": list(agents.values())},
+        schema={"drug": pl.String, "agent": pl.List(pl.String)},
     )
     given = given.join(names, on="drug", how="left").explode("agent")
     fallback = pl.col("start") + rules.record.fallback_days - 1
     assumed = pl.col("end").is_null() & ~pl.col("ongoing").fill_null(_ongoing_by_default(given))
     index = people.select("patient", pl.col(anchor_column(study.lines.index)).alias("_index"))
     given = given.join(index.with_columns(pl.lit(value=True).alias("_known")), on="patient", how="left")
-    return given.with_columns(
-        pl.when(assumed).then(fallback).otherwise("end").alias("end"), assumed.alias("end_assumed"),
-        _unused(study.lines.lookback_days).alias("unused"),
-    ).drop("_index", "_known").sort("row", "agent")  # fmt: skip
+    return (
+        given.with_columns(
+            pl.when(assumed).then(fallback).otherwise("end").alias("end"),
+            assumed.alias("end_assumed"),
+            _unused(study.lines.lookback_days).alias("unused"),
+        )
+        .drop("_index", "_known")
+        .sort("row", "agent")
+    )
 
 
 def _ongoing_by_default(given: pl.DataFrame) -> bool:
@@ -133,14 +149,21 @@ def _ongoing_by_default(given: pl.DataFrame) -> bool:
 
 def _unused(lookback: int) -> pl.Expr:
     return (
-        pl.when(pl.col("_known").is_null()).then(pl.lit("patient not in the patients' file"))
-        .when(pl.col("drug").is_null()).then(pl.lit("drug not recorded"))
-        .when(pl.col("agent").is_null()).then(pl.lit("drug not in the dictionary"))
-        .when(pl.col("start").is_null()).then(pl.lit("start not recorded"))
-        .when(pl.col("end") < pl.col("start")).then(pl.lit("end before start"))
-        .when(pl.col("_index").is_null()).then(pl.lit("index date not recorded"))
-        .when(pl.col("start") < pl.col("_index") - lookback).then(pl.lit("before the index date"))
-    )  # fmt: skip
+        pl.when(pl.col("_known").is_null())
+        .then(pl.lit("patient not in the patients' file"))
+        .when(pl.col("drug").is_null())
+        .then(pl.lit("drug not recorded"))
+        .when(pl.col("agent").is_null())
+        .then(pl.lit("drug not in the dictionary"))
+        .when(pl.col("start").is_null())
+        .then(pl.lit("start not recorded"))
+        .when(pl.col("end") < pl.col("start"))
+        .then(pl.lit("end before start"))
+        .when(pl.col("_index").is_null())
+        .then(pl.lit("index date not recorded"))
+        .when(pl.col("start") < pl.col("_index") - lookback)
+        .then(pl.lit("before the index date"))
+    )
 
 
 def _agents(dictionary: Dictionary, text: str) -> list[str] | None:

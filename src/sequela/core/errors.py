@@ -16,7 +16,9 @@ class SequelaError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, findings: Finding | Sequence[Finding]) -> None:
-        self.findings: tuple[Finding, ...] = tuple(findings) if isinstance(findings, (list, tuple)) else (findings,)  # type: ignore[arg-type]
+        self.findings: tuple[Finding, ...] = (
+            tuple(findings) if isinstance(findings, (list, tuple)) else (findings,)
+        )  # type: ignore[arg-type]
         super().__init__("\n".join(str(finding) for finding in self.findings))
 
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def selection(steps: Sequence[Selected], groups: Sequence[tuple[str, int]], house: House) -> Figure:
     """The flow of patients through the criteria, to the sequence groups."""
     following = [*steps[1:], None]
-    boxes = [FlowStep(step.name, step.kept, _excluded(after) if after else ()) for step, after in zip(steps, following, strict=True)]
+    boxes = [
+        FlowStep(step.name, step.kept, _excluded(after) if after else ())
+        for step, after in zip(steps, following, strict=True)
+    ]
     return flow(boxes, groups, id="selection", title="Selection of patients", banner=house.banner)
 
 
@@ -31,7 +34,12 @@ def _excluded(step: Selected) -> tuple[tuple[str, int], ...]:
 def lines_per_patient(content: LinesGiven, house: House) -> Figure:
     """How many patients had how many lines."""
     values = {_lines(lines): [n] for lines, n in content.per_patient}
-    return bars(values, id=f"{content.heading.id}-per-patient", title="Lines of therapy per patient", banner=house.banner)
+    return bars(
+        values,
+        id=f"{content.heading.id}-per-patient",
+        title="Lines of therapy per patient",
+        banner=house.banner,
+    )
 
 
 def _lines(lines: int) -> str:
@@ -41,9 +49,15 @@ def _lines(lines: int) -> str:
 def agreement_square(content: Agreed, house: House) -> Figure:
     """Charted against derived."""
     return agreement(
-        content.counts, rows=content.labels, columns=content.labels, id=content.heading.id, title=content.heading.title,
-        row_title="Charted", column_title="Derived", banner=house.banner,
-    )  # fmt: skip
+        content.counts,
+        rows=content.labels,
+        columns=content.labels,
+        id=content.heading.id,
+        title=content.heading.title,
+        row_title="Charted",
+        column_title="Derived",
+        banner=house.banner,
+    )
 
 
 def curves(content: Survival, house: House) -> Figure:
@@ -52,22 +66,38 @@ def curves(content: Survival, house: House) -> Figure:
     entries = {group.label: group.entry for group in content.groups} if content.delayed else None
     title = content.heading.title
     return kaplan_meier(
-        drawn, id=content.heading.id, title=title, time_unit=house.unit, x_label=f"Time since {_origin(content.origin)}",
-        y_label=_outcome(content.endpoint), annotations=compared(content, house), landmarks=content.landmarks, entries=entries,
-        style=house.style, banner=house.banner,
-    )  # fmt: skip
+        drawn,
+        id=content.heading.id,
+        title=title,
+        time_unit=house.unit,
+        x_label=f"Time since {_origin(content.origin)}",
+        y_label=_outcome(content.endpoint),
+        annotations=compared(content, house),
+        landmarks=content.landmarks,
+        entries=entries,
+        style=house.style,
+        banner=house.banner,
+    )
 
 
 def _origin(words: str) -> str:
     if words.endswith(".date"):
-        return words.removesuffix(".date").replace("_", " ") + (" diagnosis" if words.startswith("metastatic") else "")
+        return words.removesuffix(".date").replace("_", " ") + (
+            " diagnosis" if words.startswith("metastatic") else ""
+        )
     if words.startswith("line_of("):
         return f"start of {words[8:].split(')')[0].replace('_', ' ')}"
     return f"start of line {words[5:].split(']')[0]}" if words.startswith("line[") else words
 
 
 def _outcome(label: str) -> str:
-    return "Progression-free survival" if label.startswith("Progression") else "Overall survival" if label.startswith("Overall") else "Survival"
+    return (
+        "Progression-free survival"
+        if label.startswith("Progression")
+        else "Overall survival"
+        if label.startswith("Overall")
+        else "Survival"
+    )
 
 
 def compared(content: Survival, house: House) -> tuple[str, ...]:
@@ -81,7 +111,9 @@ def compared(content: Survival, house: House) -> tuple[str, ...]:
 
 
 def _ratio(ratio: Estimate, house: House) -> str:
-    return f"{number(ratio.value, 2, house.style)} (95% CI {interval(ratio.lower, ratio.upper, 2, house.style)})"
+    return (
+        f"{number(ratio.value, 2, house.style)} (95% CI {interval(ratio.lower, ratio.upper, 2, house.style)})"
+    )
 
 
 def hazard_ratios(content: Regression, house: House) -> Figure:
@@ -90,26 +122,49 @@ def hazard_ratios(content: Regression, house: House) -> Figure:
     terms = [term for term in content.terms if not joint or term.variable in content.entered]
     rows = [_forest_row(term, joint=joint) for term in terms]
     kind = "multivariable" if joint else "univariate"
-    return forest(rows, id=content.heading.id, title=f"{content.heading.title}: {kind}", style=house.style, banner=house.banner)
+    return forest(
+        rows,
+        id=content.heading.id,
+        title=f"{content.heading.title}: {kind}",
+        style=house.style,
+        banner=house.banner,
+    )
 
 
 def _forest_row(term: Term, *, joint: bool) -> ForestRow:
-    estimate, p = (term.multivariable, term.multivariable_p) if joint else (term.univariate, term.univariate_p)
+    estimate, p = (
+        (term.multivariable, term.multivariable_p) if joint else (term.univariate, term.univariate_p)
+    )
     known = estimate is not None and estimate.reason is None
     return ForestRow(
-        term.variable, term.level, term.n, term.events, estimate.value if estimate and known else None, estimate.lower if estimate and known else None,
-        estimate.upper if estimate and known else None, p if known else None, reference=term.reference, reason=estimate.reason if estimate else None,
-    )  # fmt: skip
+        term.variable,
+        term.level,
+        term.n,
+        term.events,
+        estimate.value if estimate and known else None,
+        estimate.lower if estimate and known else None,
+        estimate.upper if estimate and known else None,
+        p if known else None,
+        reference=term.reference,
+        reason=estimate.reason if estimate else None,
+    )
 
 
 def naive_and_corrected(content: Correction, house: House) -> Figure:
     """Hazard ratios of one contrast, as asked and corrected."""
     rows = [
         ForestRow(
-            content.endpoint, row.label, row.n, row.events, row.hazard_ratio.value if row.hazard_ratio else None,
-            row.hazard_ratio.lower if row.hazard_ratio else None, row.hazard_ratio.upper if row.hazard_ratio else None, row.p, reason=row.reason,
+            content.endpoint,
+            row.label,
+            row.n,
+            row.events,
+            row.hazard_ratio.value if row.hazard_ratio else None,
+            row.hazard_ratio.lower if row.hazard_ratio else None,
+            row.hazard_ratio.upper if row.hazard_ratio else None,
+            row.p,
+            reason=row.reason,
         )
         for row in content.rows
-    ]  # fmt: skip
+    ]
     title = f"{content.endpoint}: {content.groups[1]} against {content.groups[0]}, as asked and corrected"
     return forest(rows, id=content.heading.id, title=title, style=house.style, banner=house.banner)

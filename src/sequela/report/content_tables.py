@@ -58,10 +58,18 @@ class House:
         """A time in days as `45.0 (43.2 to 48.8)` in the report's unit."""
         scale = days_in(self.unit)
         if math.isnan(estimate.value):
-            lower = f" ({number(estimate.lower / scale, digits, self.style)} to not reached)" if math.isfinite(estimate.lower) else ""
+            lower = (
+                f" ({number(estimate.lower / scale, digits, self.style)} to not reached)"
+                if math.isfinite(estimate.lower)
+                else ""
+            )
             return Cell((estimate.reason or "not reached").removeprefix("median ") + lower)
-        limits = [limit / scale if not math.isnan(limit) else math.inf for limit in (estimate.lower, estimate.upper)]
-        text = f"{number(estimate.value / scale, digits, self.style)} ({interval(*limits, digits, self.style)})"
+        limits = [
+            limit / scale if not math.isnan(limit) else math.inf for limit in (estimate.lower, estimate.upper)
+        ]
+        text = (
+            f"{number(estimate.value / scale, digits, self.style)} ({interval(*limits, digits, self.style)})"
+        )
         return Cell(text, estimate.value / scale, (("lower", limits[0]), ("upper", limits[1])))
 
     def ratio(self, estimate: Estimate | None) -> Cell:
@@ -75,13 +83,35 @@ class House:
 
     def share(self, count: int, whole: int) -> Cell:
         """A count with its percentage."""
-        return Cell(f"{count} ({percent(count, whole, 1, self.style)})" if whole else str(count), count, (("percent", 100 * count / whole),) if whole else ())
+        return Cell(
+            f"{count} ({percent(count, whole, 1, self.style)})" if whole else str(count),
+            count,
+            (("percent", 100 * count / whole),) if whole else (),
+        )
 
-    def table(self, heading: Heading, columns: Sequence[Column], rows: Sequence[Row], notes: Sequence[str] = (), *, stub: str = "", suffix: str = "") -> Table:
+    def table(
+        self,
+        heading: Heading,
+        columns: Sequence[Column],
+        rows: Sequence[Row],
+        notes: Sequence[str] = (),
+        *,
+        stub: str = "",
+        suffix: str = "",
+    ) -> Table:
         """A table under an analysis' heading."""
         said = f"Population: {heading.population}." if heading.population else ""
         name = f"{heading.id}-{suffix}" if suffix else heading.id
-        return Table(name, heading.number, heading.title, tuple(columns), tuple(rows), tuple(note for note in (said, *notes) if note), self.banner, stub)
+        return Table(
+            name,
+            heading.number,
+            heading.title,
+            tuple(columns),
+            tuple(rows),
+            tuple(note for note in (said, *notes) if note),
+            self.banner,
+            stub,
+        )
 
 
 def sized(label: str, n: int) -> str:
@@ -92,12 +122,22 @@ def sized(label: str, n: int) -> str:
 def attrition(steps: Sequence[Selected], house: House) -> Table:
     """Patients before and after every criterion."""
     rows = [
-        Row(step.name, (Cell(str(step.before), step.before), Cell(str(step.failed), step.failed), Cell(str(step.undecided), step.undecided), Cell(str(step.kept), step.kept)))
+        Row(
+            step.name,
+            (
+                Cell(str(step.before), step.before),
+                Cell(str(step.failed), step.failed),
+                Cell(str(step.undecided), step.undecided),
+                Cell(str(step.kept), step.kept),
+            ),
+        )
         for step in steps
-    ]  # fmt: skip
+    ]
     columns = [Column("Before"), Column("Not met"), Column("Undecided"), Column("Kept")]
     notes = ("Undecided: a value that the criterion needs is missing.",)
-    return Table("attrition", "", "Selection of patients", tuple(columns), tuple(rows), notes, house.banner, "Step")
+    return Table(
+        "attrition", "", "Selection of patients", tuple(columns), tuple(rows), notes, house.banner, "Step"
+    )
 
 
 _METHODS = {"Pearson": "Pearson's chi-square without continuity correction", "Fisher": "Fisher's exact test"}
@@ -110,7 +150,9 @@ def described(content: Described, house: House) -> Table:
     columns += [Column("p value")] if tested else []
     rows = [row for variable in content.variables for row in _variable(variable, house, tested=tested)]
     notes = ["Data are n (%) or the summary named. Percentages are of patients with a known value."]
-    methods = sorted({variable.test.method for variable in content.variables if variable.test and not variable.test.reason})
+    methods = sorted(
+        {variable.test.method for variable in content.variables if variable.test and not variable.test.reason}
+    )
     if methods:
         notes.append(f"p values: {'; '.join(methods)}; missing values left out.")
     return house.table(content.heading, columns, rows, notes, stub="Characteristic")
@@ -119,31 +161,58 @@ def described(content: Described, house: House) -> Table:
 def _variable(variable: Variable, house: House, *, tested: bool) -> list[Row]:
     p = (house.test(variable.test),) if tested else ()
     blank = (Cell(""),) if tested else ()
-    unknown = [Row("Unknown", (*(Cell(str(n), n) for n in variable.unknown), *blank), 1, "muted")] if any(variable.unknown) else []
+    unknown = (
+        [Row("Unknown", (*(Cell(str(n), n) for n in variable.unknown), *blank), 1, "muted")]
+        if any(variable.unknown)
+        else []
+    )
     if variable.numeric:
-        words = {"median_iqr": "median (IQR)", "median_range": "median (range)", "mean_sd": "mean (SD)"}[variable.summary]
+        words = {"median_iqr": "median (IQR)", "median_range": "median (range)", "mean_sd": "mean (SD)"}[
+            variable.summary
+        ]
         cells = tuple(_summary(numeric, variable, house) for numeric in variable.numeric)
         return [Row(f"{variable.label}, {words}", (*cells, *p), 0, "group", variable.notes), *unknown]
     width = len(variable.unknown)
     known = [sum(level.counts[i] for level in variable.levels) for i in range(width)]
     head = Row(variable.label, (*(Cell("") for _ in range(width)), *p), 0, "group", variable.notes)
-    levels = [Row(level.label, (*(house.share(n, known[i]) for i, n in enumerate(level.counts)), *blank), 1) for level in variable.levels]
+    levels = [
+        Row(level.label, (*(house.share(n, known[i]) for i, n in enumerate(level.counts)), *blank), 1)
+        for level in variable.levels
+    ]
     return [head, *levels, *unknown]
 
 
 def _summary(numeric: Numeric, variable: Variable, house: House) -> Cell:
     if not numeric.n:
         return Cell(DASH)
-    first, pair = (numeric.mean, None) if variable.summary == "mean_sd" else (numeric.median, numeric.quartiles if variable.summary == "median_iqr" else numeric.range)
+    first, pair = (
+        (numeric.mean, None)
+        if variable.summary == "mean_sd"
+        else (numeric.median, numeric.quartiles if variable.summary == "median_iqr" else numeric.range)
+    )
     text = number(first, variable.digits, house.style)
-    inside = number(numeric.sd, variable.digits, house.style) if pair is None else f"{number(pair[0], variable.digits, house.style)}–{number(pair[1], variable.digits, house.style)}"
+    inside = (
+        number(numeric.sd, variable.digits, house.style)
+        if pair is None
+        else f"{number(pair[0], variable.digits, house.style)}–{number(pair[1], variable.digits, house.style)}"
+    )
     return Cell(f"{text} ({inside})", first)
 
 
 def lines_given(content: LinesGiven, house: House) -> list[Table]:
     """Lines per patient, and the treatments of each line."""
-    rows = [Row("none" if lines == 0 else str(lines), (house.share(n, content.patients),)) for lines, n in content.per_patient]
-    per_patient = house.table(content.heading, [Column("Patients")], rows, [f"Rule set: {content.rules}."], stub="Lines of therapy", suffix="per-patient")
+    rows = [
+        Row("none" if lines == 0 else str(lines), (house.share(n, content.patients),))
+        for lines, n in content.per_patient
+    ]
+    per_patient = house.table(
+        content.heading,
+        [Column("Patients")],
+        rows,
+        [f"Rule set: {content.rules}."],
+        stub="Lines of therapy",
+        suffix="per-patient",
+    )
     treatments: list[Row] = []
     for line in content.lines:
         treatments.append(Row(f"Line {line.number} (n = {line.patients})", (), 0, "group"))
@@ -176,34 +245,65 @@ def agreed(content: Agreed, house: House) -> list[Table]:
     square = house.table(content.heading, columns, rows, notes, stub="Label")
     listed = [Row(row[0], tuple(Cell(text) for text in row[1:])) for row in content.disagreements]
     heads = [Column(name, align="left") for name in content.columns[1:]]
-    errors = Table(f"{content.heading.id}-disagreements", "", "Rows on which the derived line and the charted label disagree", tuple(heads), tuple(listed), (f"{len(listed)} rows.",), house.banner, content.columns[0])
+    errors = Table(
+        f"{content.heading.id}-disagreements",
+        "",
+        "Rows on which the derived line and the charted label disagree",
+        tuple(heads),
+        tuple(listed),
+        (f"{len(listed)} rows.",),
+        house.banner,
+        content.columns[0],
+    )
     return [square, errors]
 
 
 def _kappa(kappa: Estimate, house: House) -> str:
     if math.isnan(kappa.value):
         return f"{DASH} ({kappa.reason})"
-    return f"{number(kappa.value, 2, house.style)} (95% CI {interval(kappa.lower, kappa.upper, 2, house.style)})"
+    return (
+        f"{number(kappa.value, 2, house.style)} (95% CI {interval(kappa.lower, kappa.upper, 2, house.style)})"
+    )
 
 
 def survival(content: Survival, house: House) -> Table:
     """Medians, follow-up and landmarks by group."""
     mark = house.unit
-    columns = [Column("Patients"), Column("Events"), Column(f"Median, {mark}s\n(95% CI)"), *(Column(f"At {t:g} {mark}s, %\n(95% CI)") for t in content.landmarks), Column(f"Median follow-up, {mark}s\n(95% CI)")]
+    columns = [
+        Column("Patients"),
+        Column("Events"),
+        Column(f"Median, {mark}s\n(95% CI)"),
+        *(Column(f"At {t:g} {mark}s, %\n(95% CI)") for t in content.landmarks),
+        Column(f"Median follow-up, {mark}s\n(95% CI)"),
+    ]
     rows = [
-        Row(group.label, (
-            Cell(str(group.curve.n), group.curve.n), Cell(f"{group.curve.events.sum():.0f}", float(group.curve.events.sum())), house.time(group.median),
-            *(_percent(point, house) for point in group.landmarks), house.time(group.follow_up),
-        ))
+        Row(
+            group.label,
+            (
+                Cell(str(group.curve.n), group.curve.n),
+                Cell(f"{group.curve.events.sum():.0f}", float(group.curve.events.sum())),
+                house.time(group.median),
+                *(_percent(point, house) for point in group.landmarks),
+                house.time(group.follow_up),
+            ),
+        )
         for group in content.groups
-    ]  # fmt: skip
+    ]
     notes = [
         f"Time from {content.origin}. Kaplan-Meier; interval log-transformed; median as R survfit; median follow-up by reverse Kaplan-Meier.",
         "Delayed entry: patients are at risk only from their entry." if content.delayed else "",
-        f"{content.test.method}: p {p_words(content.test.p, house)}." if content.test and not content.test.reason else "",
-        f"Hazard ratio {house.ratio(content.hazard_ratio).text}, {content.groups[1].label} against {content.reference}." if content.hazard_ratio else "",
-        "Ends: " + "; ".join(f"{words} {n} ({kind})" for kind, words, n in content.ends) + "." if content.ends else "",
-        "Without a time: " + "; ".join(f"{reason} {n}" for reason, n in content.unused) + "." if content.unused else "",
+        f"{content.test.method}: p {p_words(content.test.p, house)}."
+        if content.test and not content.test.reason
+        else "",
+        f"Hazard ratio {house.ratio(content.hazard_ratio).text}, {content.groups[1].label} against {content.reference}."
+        if content.hazard_ratio
+        else "",
+        "Ends: " + "; ".join(f"{words} {n} ({kind})" for kind, words, n in content.ends) + "."
+        if content.ends
+        else "",
+        "Without a time: " + "; ".join(f"{reason} {n}" for reason, n in content.unused) + "."
+        if content.unused
+        else "",
         content.note,
     ]
     return house.table(content.heading, columns, rows, notes, stub="Group")
@@ -224,7 +324,14 @@ def _percent(point: Estimate, house: House) -> Cell:
 
 def regression(content: Regression, house: House) -> Table:
     """Univariate and multivariable hazard ratios."""
-    columns = [Column("n"), Column("Events"), Column("HR (95% CI)", "Univariate"), Column("p value", "Univariate"), Column("HR (95% CI)", "Multivariable"), Column("p value", "Multivariable")]
+    columns = [
+        Column("n"),
+        Column("Events"),
+        Column("HR (95% CI)", "Univariate"),
+        Column("p value", "Univariate"),
+        Column("HR (95% CI)", "Multivariable"),
+        Column("p value", "Multivariable"),
+    ]
     rows: list[Row] = []
     seen = ""
     for term in content.terms:
@@ -235,7 +342,8 @@ def regression(content: Regression, house: House) -> Table:
     test = content.likelihood_ratio
     notes = [
         f"Endpoint: {content.endpoint}. Cox model, {content.ties.capitalize()} ties.",
-        f"Multivariable: {content.n} patients, {content.events} events" + (f", likelihood-ratio test p {p_words(test.p, house)}." if test and not test.reason else "."),
+        f"Multivariable: {content.n} patients, {content.events} events"
+        + (f", likelihood-ratio test p {p_words(test.p, house)}." if test and not test.reason else "."),
         *content.notes,
     ]
     return house.table(content.heading, columns, rows, notes, stub="Variable")
@@ -244,8 +352,18 @@ def regression(content: Regression, house: House) -> Table:
 def _term_cells(term: Term, house: House, *, entered: bool) -> tuple[Cell, ...]:
     counts = (Cell(str(term.n), term.n), Cell(str(term.events), term.events))
     if term.reference:
-        return (*counts, Cell("1 (reference)"), Cell(""), Cell("1 (reference)") if entered else Cell(""), Cell(""))
-    joint = (house.ratio(term.multivariable), house.p(term.multivariable_p)) if entered else (Cell("not entered"), Cell(""))
+        return (
+            *counts,
+            Cell("1 (reference)"),
+            Cell(""),
+            Cell("1 (reference)") if entered else Cell(""),
+            Cell(""),
+        )
+    joint = (
+        (house.ratio(term.multivariable), house.p(term.multivariable_p))
+        if entered
+        else (Cell("not entered"), Cell(""))
+    )
     return (*counts, house.ratio(term.univariate), house.p(term.univariate_p), *joint)
 
 
@@ -263,7 +381,11 @@ def medians(content: MedianTable, house: House) -> Table:
             tests: tuple[Test | None, ...] = content.tests[row.stratum]
         else:
             tests = (None,) * len(content.endpoints)
-        cells = [cell for estimate, test in zip(row.medians, tests, strict=True) for cell in (house.time(estimate, 0), house.test(test))]
+        cells = [
+            cell
+            for estimate, test in zip(row.medians, tests, strict=True)
+            for cell in (house.time(estimate, 0), house.test(test))
+        ]
         rows.append(Row(row.label, (Cell(str(row.n), row.n), *cells), 1))
     notes = ("Kaplan-Meier; interval log-transformed. p values: log-rank over the sequence groups.",)
     return house.table(content.heading, columns, rows, notes, stub="Sequence")
@@ -272,7 +394,15 @@ def medians(content: MedianTable, house: House) -> Table:
 def printed(content: PrintedTable, house: House) -> Table:
     """A paper's medians beside ours."""
     rows = [
-        Row(f"{row.endpoint}: {row.group}", (Cell("not reached" if row.printed is None else number(row.printed, 0, house.style), row.printed), house.time(row.ours)))
+        Row(
+            f"{row.endpoint}: {row.group}",
+            (
+                Cell(
+                    "not reached" if row.printed is None else number(row.printed, 0, house.style), row.printed
+                ),
+                house.time(row.ours),
+            ),
+        )
         for row in content.rows
     ]
     columns = [Column("Printed, months"), Column(f"Here, {house.unit}s\n(95% CI)")]
@@ -281,15 +411,46 @@ def printed(content: PrintedTable, house: House) -> Table:
 
 def correction(content: Correction, house: House) -> Table:
     """The naive estimate beside the corrected ones."""
-    columns = [Column("n"), Column("Events"), *(Column(f"{group}\nmedian, {house.unit}s (95% CI)") for group in content.groups), Column("HR (95% CI)"), Column("p value")]
+    columns = [
+        Column("n"),
+        Column("Events"),
+        *(Column(f"{group}\nmedian, {house.unit}s (95% CI)") for group in content.groups),
+        Column("HR (95% CI)"),
+        Column("p value"),
+    ]
     rows: list[Row] = []
     for row in content.rows:
-        medians = tuple(house.time(median) for median in row.medians) or tuple(Cell("") for _ in content.groups)
+        medians = tuple(house.time(median) for median in row.medians) or tuple(
+            Cell("") for _ in content.groups
+        )
         notes = (row.reason[0].upper() + row.reason[1:] + ".",) if row.reason else ()
-        rows.append(Row(row.label, (Cell(str(row.n), row.n), Cell(str(row.events), row.events), *medians, house.ratio(row.hazard_ratio), house.p(row.p)), notes=notes))
+        rows.append(
+            Row(
+                row.label,
+                (
+                    Cell(str(row.n), row.n),
+                    Cell(str(row.events), row.events),
+                    *medians,
+                    house.ratio(row.hazard_ratio),
+                    house.p(row.p),
+                ),
+                notes=notes,
+            )
+        )
     notes = [f"{content.endpoint}. Place in the analysis is settled at {content.settled}."]
     if len(content.groups) == 2:
-        notes.append(f"Hazard ratio: {content.groups[1]} against {content.groups[0]}; p: log-rank, or Wald where the model holds a time.")
+        notes.append(
+            f"Hazard ratio: {content.groups[1]} against {content.groups[0]}; p: log-rank, or Wald where the model holds a time."
+        )
     else:
         notes.append("p: log-rank over all groups.")
-    return Table(content.heading.id, "", f"{content.endpoint}: as asked, and corrected", tuple(columns), tuple(rows), tuple(notes), house.banner, "Analysis")
+    return Table(
+        content.heading.id,
+        "",
+        f"{content.endpoint}: as asked, and corrected",
+        tuple(columns),
+        tuple(rows),
+        tuple(notes),
+        house.banner,
+        "Analysis",
+    )

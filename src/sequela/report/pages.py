@@ -79,22 +79,43 @@ class Pages:
 
     @classmethod
     def of(
-        cls, study: Study, steps: tuple[Selected, ...], groups: tuple[tuple[str, int], ...], contents: tuple[Content, ...], corrected: tuple[Correction, ...],
-        findings: tuple[Finding, ...], design: tuple[Finding, ...], left_out: tuple[tuple[str, int], ...], banner: str | None,
-    ) -> Pages:  # fmt: skip
+        cls,
+        study: Study,
+        steps: tuple[Selected, ...],
+        groups: tuple[tuple[str, int], ...],
+        contents: tuple[Content, ...],
+        corrected: tuple[Correction, ...],
+        findings: tuple[Finding, ...],
+        design: tuple[Finding, ...],
+        left_out: tuple[tuple[str, int], ...],
+        banner: str | None,
+    ) -> Pages:
         """Lay out the contents of a run."""
         house = House.of(study.report.style, study.report.time_unit, banner)
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
         return cls(
-            study, house, tabulate.attrition(steps, house), draw.selection(steps, groups, house), parts, mended, contents, steps, corrected,
-            findings, design, left_out,
-        )  # fmt: skip
+            study,
+            house,
+            tabulate.attrition(steps, house),
+            draw.selection(steps, groups, house),
+            parts,
+            mended,
+            contents,
+            steps,
+            corrected,
+            findings,
+            design,
+            left_out,
+        )
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, in reading order."""
-        return (self.attrition, *(table for part in (*self.parts, *self.corrections) for table in part.tables))
+        return (
+            self.attrition,
+            *(table for part in (*self.parts, *self.corrections) for table in part.tables),
+        )
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -106,44 +127,84 @@ class Pages:
         drawn = {figure.id: save(figure, directory / "figures") for figure in self.figures}
         sections = [
             Section("answer", "At a glance", self._first_page()),
-            Section("selection", "Selection of patients", (self._figure(self.flow, drawn, directory), _table(self.attrition))),
+            Section(
+                "selection",
+                "Selection of patients",
+                (self._figure(self.flow, drawn, directory), _table(self.attrition)),
+            ),
             *(Section(part.id, _title(part), self._part(part, drawn, directory)) for part in self.parts),
         ]
         if self.design:
-            sections.append(Section("time-zero", "Can it be believed? Time zero", self._time_zero(drawn, directory)))
+            sections.append(
+                Section("time-zero", "Can it be believed? Time zero", self._time_zero(drawn, directory))
+            )
         sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))
         about = self.study.study
-        return Document(about.title, "Sequela report", about.question, self.house.banner, tuple(sections), (*self.findings, *self.design), _manifest(record))
+        return Document(
+            about.title,
+            "Sequela report",
+            about.question,
+            self.house.banner,
+            tuple(sections),
+            (*self.findings, *self.design),
+            _manifest(record),
+        )
 
-    def _figure(self, figure: Figure, drawn: dict[str, dict[str, Path]], directory: Path, label: str = "") -> FigureBlock:
+    def _figure(
+        self, figure: Figure, drawn: dict[str, dict[str, Path]], directory: Path, label: str = ""
+    ) -> FigureBlock:
         return figure_block(figure, drawn[figure.id], label, directory)
 
     def _part(self, part: Part, drawn: dict[str, dict[str, Path]], directory: Path) -> tuple[Block, ...]:
-        figures = [self._figure(figure, drawn, directory, part.number if part.number.startswith("Fig") else "") for figure in part.figures]
+        figures = [
+            self._figure(figure, drawn, directory, part.number if part.number.startswith("Fig") else "")
+            for figure in part.figures
+        ]
         return (*figures, *map(_table, part.tables))
 
     def _first_page(self) -> tuple[Block, ...]:
         blocks: list[Block] = [KeyNumbers(self._key_numbers())]
         serious = [finding for finding in self.design if finding.severity == "error"]
         if serious:
-            endpoints = dict.fromkeys(finding.where.field.split(".")[1] for finding in serious if finding.where.field)
+            endpoints = dict.fromkeys(
+                finding.where.field.split(".")[1] for finding in serious if finding.where.field
+            )
             labels = ", ".join(self.study.endpoints[name].label for name in endpoints)
-            blocks.append(Note("error", "The design itself makes part of these results", (
-                f"Patients or groups are chosen by what happens after the clock has started: {labels}. "
-                "Do not read the naive estimates of these endpoints as an effect of treatment; the corrected ones stand beside them under “Time zero”."
-            )))  # fmt: skip
-        mended = [part for content, part in zip(self.corrected, self.corrections, strict=True) if any(row.hazard_ratio for row in content.rows[1:])]
+            blocks.append(
+                Note(
+                    "error",
+                    "The design itself makes part of these results",
+                    (
+                        f"Patients or groups are chosen by what happens after the clock has started: {labels}. "
+                        "Do not read the naive estimates of these endpoints as an effect of treatment; the corrected ones stand beside them under “Time zero”."
+                    ),
+                )
+            )
+        mended = [
+            part
+            for content, part in zip(self.corrected, self.corrections, strict=True)
+            if any(row.hazard_ratio for row in content.rows[1:])
+        ]
         blocks.extend(_table(part.tables[0]) for part in mended[:1])
         blocks.extend(Paragraph(line) for line in self.study.study.attribution)
         return tuple(blocks)
 
     def _key_numbers(self) -> tuple[KeyNumber, ...]:
         """The cohort, then the hazard ratios whose clock starts in time, then the naive ones, said to be so."""
-        first = KeyNumber(f"{self.steps[-1].kept:,}", "patients in the cohort", f"of {self.steps[0].kept:,} in the file")
+        first = KeyNumber(
+            f"{self.steps[-1].kept:,}", "patients in the cohort", f"of {self.steps[0].kept:,} in the file"
+        )
         early = {(content.endpoint, content.groups) for content in self.corrected}
-        shown = [c for c in self.contents if isinstance(c, Survival) and c.hazard_ratio and not c.hazard_ratio.reason]
-        naive = {content.heading.id: (content.endpoint, tuple(group.label for group in content.groups)) in early for content in shown}
+        shown = [
+            c
+            for c in self.contents
+            if isinstance(c, Survival) and c.hazard_ratio and not c.hazard_ratio.reason
+        ]
+        naive = {
+            content.heading.id: (content.endpoint, tuple(group.label for group in content.groups)) in early
+            for content in shown
+        }
         ordered = sorted(shown, key=lambda content: naive[content.heading.id])
         return (first, *(self._ratio(content, naive=naive[content.heading.id]) for content in ordered[:3]))
 
@@ -169,23 +230,50 @@ class Pages:
 
     def _checks(self) -> tuple[Block, ...]:
         counts = Counter((finding.code, finding.severity, finding.message) for finding in self.findings)
-        rows = [tabulate.Row(f"{code}  {message}", (tabulate.Cell(severity), tabulate.Cell(str(n), n))) for (code, severity, message), n in sorted(counts.items())]
-        table = tabulate.Table("findings", "", "Findings by rule", (tabulate.Column("Severity", align="left"), tabulate.Column("Rows")), tuple(rows),
-                               ("Every finding by patient and centre: checks.html.",), self.house.banner, "Rule")  # fmt: skip
+        rows = [
+            tabulate.Row(f"{code}  {message}", (tabulate.Cell(severity), tabulate.Cell(str(n), n)))
+            for (code, severity, message), n in sorted(counts.items())
+        ]
+        table = tabulate.Table(
+            "findings",
+            "",
+            "Findings by rule",
+            (tabulate.Column("Severity", align="left"), tabulate.Column("Rows")),
+            tuple(rows),
+            ("Every finding by patient and centre: checks.html.",),
+            self.house.banner,
+            "Rule",
+        )
         unused = [tabulate.Row(reason, (tabulate.Cell(str(n), n),)) for reason, n in self.left_out]
-        left = tabulate.Table("left-out", "", "Treatment rows that make no line", (tabulate.Column("Rows"),), tuple(unused),
-                              ("Each row: data/treatments-without-a-line.csv.",), self.house.banner, "Reason")  # fmt: skip
-        blocks: list[Block] = [Paragraph("Nothing is dropped in silence: every row that cannot be used is counted here and listed in the files.")]
+        left = tabulate.Table(
+            "left-out",
+            "",
+            "Treatment rows that make no line",
+            (tabulate.Column("Rows"),),
+            tuple(unused),
+            ("Each row: data/treatments-without-a-line.csv.",),
+            self.house.banner,
+            "Reason",
+        )
+        blocks: list[Block] = [
+            Paragraph(
+                "Nothing is dropped in silence: every row that cannot be used is counted here and listed in the files."
+            )
+        ]
         blocks += [TableBlock(table)] if rows else [Note("ok", "No findings")]
         blocks += [TableBlock(left)] if unused else []
         return tuple(blocks)
 
     def _methods(self, record: dict[str, Any]) -> tuple[Block, ...]:
         return (
-            Paragraph(f"Lines of therapy by the rule set {record['rules']}; drug names by the dictionary {record['dictionary']['name']} {record['dictionary']['version']}."),
-            Paragraph("Survival by Kaplan-Meier with Greenwood's variance and log-transformed 95% intervals; medians and their intervals by R survival's rule; median follow-up by reverse Kaplan-Meier; log-rank tests; Cox models with the ties named. Patients are at risk after their entry and up to their exit. A month is 30.4375 days."),
+            Paragraph(
+                f"Lines of therapy by the rule set {record['rules']}; drug names by the dictionary {record['dictionary']['name']} {record['dictionary']['version']}."
+            ),
+            Paragraph(
+                "Survival by Kaplan-Meier with Greenwood's variance and log-transformed 95% intervals; medians and their intervals by R survival's rule; median follow-up by reverse Kaplan-Meier; log-rank tests; Cox models with the ties named. Patients are at risk after their entry and up to their exit. A month is 30.4375 days."
+            ),
             Paragraph("p values are two-sided and not adjusted for the number of tests."),
-        )  # fmt: skip
+        )
 
 
 def _part(content: Content, house: House) -> Part:
@@ -195,7 +283,10 @@ def _part(content: Content, house: House) -> Part:
         case Described():
             tables = (tabulate.described(content, house),)
         case LinesGiven():
-            tables, figures = tuple(tabulate.lines_given(content, house)), (draw.lines_per_patient(content, house),)
+            tables, figures = (
+                tuple(tabulate.lines_given(content, house)),
+                (draw.lines_per_patient(content, house),),
+            )
         case Agreed():
             tables, figures = tuple(tabulate.agreed(content, house)), (draw.agreement_square(content, house),)
         case Survival():
@@ -210,8 +301,12 @@ def _part(content: Content, house: House) -> Part:
 
 
 def _correction(content: Correction, house: House) -> Part:
-    figures = (draw.naive_and_corrected(content, house),) if any(row.hazard_ratio for row in content.rows) else ()
-    return Part(content.heading.title, content.heading.id, "", (tabulate.correction(content, house),), figures)
+    figures = (
+        (draw.naive_and_corrected(content, house),) if any(row.hazard_ratio for row in content.rows) else ()
+    )
+    return Part(
+        content.heading.title, content.heading.id, "", (tabulate.correction(content, house),), figures
+    )
 
 
 def _title(part: Part) -> str:
@@ -227,8 +322,16 @@ def _table(table: Table) -> TableBlock:
 
 
 def _manifest(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    lines = [("Sequela", str(record["sequela"])), ("Made", str(record["made"])), ("Study file", f"sha256 {record['study']['sha256'][:16]}"), ("Rule set", str(record["rules"]))]
+    lines = [
+        ("Sequela", str(record["sequela"])),
+        ("Made", str(record["made"])),
+        ("Study file", f"sha256 {record['study']['sha256'][:16]}"),
+        ("Rule set", str(record["rules"])),
+    ]
     for name, source in record["inputs"].items():
-        lines += [(f"Input {name}", f"{source['rows']} rows, {file}, sha256 {sha[:16]}") for file, sha in source["files"].items()]
+        lines += [
+            (f"Input {name}", f"{source['rows']} rows, {file}, sha256 {sha[:16]}")
+            for file, sha in source["files"].items()
+        ]
     lines.append(("Versions", ", ".join(f"{name} {value}" for name, value in record["libraries"].items())))
     return tuple(lines)

@@ -152,9 +152,24 @@ class Or:
 
 
 Node = (
-    Number | Text | Name | Anchor | LineMoment | LineHas | LineStopped | LineOf | LineOfStart | LineCount
-    | Sum | Compare | Among | Missing | Not | And | Or
-)  # fmt: skip
+    Number
+    | Text
+    | Name
+    | Anchor
+    | LineMoment
+    | LineHas
+    | LineStopped
+    | LineOf
+    | LineOfStart
+    | LineCount
+    | Sum
+    | Compare
+    | Among
+    | Missing
+    | Not
+    | And
+    | Or
+)
 Atom = Name | Anchor | LineMoment | LineHas | LineStopped | LineOf | LineOfStart | LineCount
 
 

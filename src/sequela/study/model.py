@@ -46,7 +46,9 @@ class About(Part):
     question: str
     time: Literal["dates", "days"] = Field("dates", description="calendar dates, or whole days from `origin`")
     origin: str | None = Field(None, description='the anchor that is day 0 when time = "days"')
-    simulated: bool = Field(False, description="invented patients: said on every page, figure, table and file")
+    simulated: bool = Field(
+        False, description="invented patients: said on every page, figure, table and file"
+    )
     attribution: Words = ()
     data_cut: str | None = Field(None, description="last calendar day that a record may carry, YYYY-MM-DD")
 
@@ -56,7 +58,9 @@ class Column(Part):
 
     column: str | None = Field(None, description="the file's name of the column; by default the field's name")
     type: Literal["text", "integer", "number", "date", "day", "boolean", "category"] = "text"
-    levels: dict[str, str] | Words = Field(default=(), description="allowed words, or {word in the file = level}")
+    levels: dict[str, str] | Words = Field(
+        default=(), description="allowed words, or {word in the file = level}"
+    )
     missing: Words = ()
     required: bool = False
     minimum: float | None = None
@@ -65,7 +69,9 @@ class Column(Part):
     label: str = ""
     date_format: str | None = None
     imputation: Literal["first", "middle", "last"] = "middle"
-    settled: str | None = Field(None, description="the anchor at which the value is known; by default the first")
+    settled: str | None = Field(
+        None, description="the anchor at which the value is known; by default the first"
+    )
 
 
 class SourceFile(Part):
@@ -80,7 +86,9 @@ class SourceFile(Part):
     comment: str | None = None
     missing: Words = ()
     key: Words = ()
-    latest: str | None = Field(None, description="of several rows a patient, the one with the largest value counts")
+    latest: str | None = Field(
+        None, description="of several rows a patient, the one with the largest value counts"
+    )
     columns: dict[str, str | Column]
 
 
@@ -141,9 +149,13 @@ class Covariate(Part):
     """`[covariates.NAME]`: a variable as it is described and modelled."""
 
     label: str = ""
-    variable: str | None = Field(None, description="the field or biomarker behind it; by default the same name")
+    variable: str | None = Field(
+        None, description="the field or biomarker behind it; by default the same name"
+    )
     value: Expression | None = Field(None, description="a number worked out from others")
-    levels: tuple[Level, ...] = Field(default=(), description="levels by expression, exclusive, in this order")
+    levels: tuple[Level, ...] = Field(
+        default=(), description="levels by expression, exclusive, in this order"
+    )
     order: Words = Field(default=(), description="order of the levels; the first is the reference")
     unit: str | None = None
     per: float = Field(1.0, description="the step of a numeric covariate in a model: age per 10 years")
@@ -205,7 +217,9 @@ class _Analysis(Part):
     title: str
     number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
     groups: Words = Field(default=(), description="sequence groups compared; all by default")
-    population: str = Field("cohort", description='"cohort", "all" patients, or the name of a cohort criterion')
+    population: str = Field(
+        "cohort", description='"cohort", "all" patients, or the name of a cohort criterion'
+    )
     where: Expression | None = Field(None, description="a subset of the population")
 
 
@@ -223,7 +237,9 @@ class TreatmentsByLine(_Analysis):
 
     kind: Literal["lines"]
     up_to: int = Field(3, ge=1)
-    classes: Words = Field(default=(), description="agents or classes to count; the commonest regimens by default")
+    classes: Words = Field(
+        default=(), description="agents or classes to count; the commonest regimens by default"
+    )
 
 
 class Agreement(_Analysis):
@@ -313,4 +329,3 @@ class Study(Part):
         from sequela.study.reading import read
 
         return read(path)
-

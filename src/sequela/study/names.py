@@ -36,9 +36,14 @@ Fault = tuple["Path", Finding]
 def check(study: Study) -> list[Fault]:
     """All faults of meaning, each with the path of its key; empty when the study can be run."""
     faults = [
-        *_sources(study), *_anchors(study), *_lines(study), *_biomarkers(study), *_covariates(study),
-        *_endpoints(study), *_analyses(study),
-    ]  # fmt: skip
+        *_sources(study),
+        *_anchors(study),
+        *_lines(study),
+        *_biomarkers(study),
+        *_covariates(study),
+        *_endpoints(study),
+        *_analyses(study),
+    ]
     for path, node in expressions(study):
         faults.extend((path, finding) for finding in _names(study, node))
     return faults or list(_groups(study))
@@ -115,9 +120,13 @@ def _unknown(what: str, name: str, known: Iterable[str], code: str = "S107") -> 
     names = sorted(known)
     near = get_close_matches(name, names, 1)
     return Finding(
-        code, "error", f"there is no {what} `{name}`" + (f": did you mean `{near[0]}`?" if near else ""),
-        found=name, allowed=", ".join(names) or "none is declared", remedy=f"mend the name, or declare the {what}",
-    )  # fmt: skip
+        code,
+        "error",
+        f"there is no {what} `{name}`" + (f": did you mean `{near[0]}`?" if near else ""),
+        found=name,
+        allowed=", ".join(names) or "none is declared",
+        remedy=f"mend the name, or declare the {what}",
+    )
 
 
 def _types(study: Study) -> dict[str, type]:
@@ -126,7 +135,9 @@ def _types(study: Study) -> dict[str, type]:
     for source in study.sources.values():
         for name, column in source.columns.items() if source.role == "patients" else ():
             kind = "text" if isinstance(column, str) else column.type
-            found[name] = float if kind in ("integer", "number", "day", "date") else bool if kind == "boolean" else str
+            found[name] = (
+                float if kind in ("integer", "number", "day", "date") else bool if kind == "boolean" else str
+            )
     found |= dict.fromkeys(study.biomarkers, str)
     for name, covariate in study.covariates.items():
         if covariate.levels:
@@ -155,9 +166,13 @@ def _mixed(study: Study, node: Node) -> Iterator[Finding]:
         if kind is not type(value):
             held = {float: "a number", str: "a text", bool: "yes or no"}[kind]
             yield Finding(
-                "S116", "error", f"`{write(left)}` holds {held} and is compared with {value!r}", found=write(node), allowed=f"a comparison with {held}",
+                "S116",
+                "error",
+                f"`{write(left)}` holds {held} and is compared with {value!r}",
+                found=write(node),
+                allowed=f"a comparison with {held}",
                 remedy="texts stand in quotation marks, numbers do not; a yes-or-no variable stands alone",
-            )  # fmt: skip
+            )
 
 
 def _names(study: Study, node: Node) -> Iterator[Finding]:
@@ -181,17 +196,34 @@ def _sources(study: Study) -> Iterator[Fault]:
     roles = Counter(source.role for source in study.sources.values())
     for role in ("patients", "treatments"):
         if roles[role] != 1:
-            yield ("sources",), Finding(
-                "S108", "error", f"a study has exactly one source of role `{role}`, this one has {roles[role]}",
-                found=", ".join(study.sources), remedy=f'give one source `role = "{role}"`',
-            )  # fmt: skip
-    needed = {"patients": {"patient"}, "treatments": {"patient", "drug", "start"}, "events": {"patient"}, "follow_up": {"patient"}}
+            yield (
+                ("sources",),
+                Finding(
+                    "S108",
+                    "error",
+                    f"a study has exactly one source of role `{role}`, this one has {roles[role]}",
+                    found=", ".join(study.sources),
+                    remedy=f'give one source `role = "{role}"`',
+                ),
+            )
+    needed = {
+        "patients": {"patient"},
+        "treatments": {"patient", "drug", "start"},
+        "events": {"patient"},
+        "follow_up": {"patient"},
+    }
     for name, source in study.sources.items():
         for field in sorted(needed[source.role] - set(source.columns)):
-            yield ("sources", name, "columns"), Finding(
-                "S104", "error", f"a source of role `{source.role}` needs the field `{field}`",
-                allowed=", ".join(sorted(needed[source.role])), remedy=f'add `{field} = "the file\'s column"`',
-            )  # fmt: skip
+            yield (
+                ("sources", name, "columns"),
+                Finding(
+                    "S104",
+                    "error",
+                    f"a source of role `{source.role}` needs the field `{field}`",
+                    allowed=", ".join(sorted(needed[source.role])),
+                    remedy=f'add `{field} = "the file\'s column"`',
+                ),
+            )
         for field, column in source.columns.items():
             if not isinstance(column, str) and column.settled and column.settled not in study.anchors:
                 yield ("sources", name, "columns", field), _unknown("anchor", column.settled, study.anchors)
@@ -208,10 +240,15 @@ def _anchors(study: Study) -> Iterator[Fault]:
             if field not in known:
                 yield ("anchors", name, "status"), _unknown("field", field, known)
         if anchor.day is None and not anchor.fields:
-            yield ("anchors", name), Finding(
-                "S104", "error", f"anchor `{name}` has neither `fields` nor a fixed `day`",
-                remedy='say which records date it: fields = ["source.field"]',
-            )  # fmt: skip
+            yield (
+                ("anchors", name),
+                Finding(
+                    "S104",
+                    "error",
+                    f"anchor `{name}` has neither `fields` nor a fixed `day`",
+                    remedy='say which records date it: fields = ["source.field"]',
+                ),
+            )
     if study.study.time == "days" and study.study.origin not in study.anchors:
         yield ("study", "origin"), _unknown("anchor", study.study.origin or "", study.anchors)
 
@@ -224,23 +261,36 @@ def _lines(study: Study) -> Iterator[Fault]:
 
 
 def _biomarkers(study: Study) -> Iterator[Fault]:
-    fields = {field for source in study.sources.values() if source.role == "patients" for field in source.columns}
+    fields = {
+        field for source in study.sources.values() if source.role == "patients" for field in source.columns
+    }
     for name, biomarker in study.biomarkers.items():
         if biomarker.variable not in fields:
             yield ("biomarkers", name, "variable"), _unknown("patient field", biomarker.variable, fields)
 
 
 def _covariates(study: Study) -> Iterator[Fault]:
-    fields = {field for source in study.sources.values() if source.role == "patients" for field in source.columns}
+    fields = {
+        field for source in study.sources.values() if source.role == "patients" for field in source.columns
+    }
     for name, covariate in study.covariates.items():
         source = covariate.variable or name
         if covariate.value is None and not covariate.levels and source not in {*fields, *study.biomarkers}:
             yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers})
-        if name in {*fields, *study.biomarkers} and (covariate.levels or covariate.value is not None or source != name):
-            yield ("covariates", name), Finding(
-                "S117", "error", f"covariate `{name}` gives the name of a field or biomarker another meaning",
-                found=f"`{name}` is already a variable", allowed="a name of its own", remedy="rename the covariate, or the field of the source",
-            )  # fmt: skip
+        if name in {*fields, *study.biomarkers} and (
+            covariate.levels or covariate.value is not None or source != name
+        ):
+            yield (
+                ("covariates", name),
+                Finding(
+                    "S117",
+                    "error",
+                    f"covariate `{name}` gives the name of a field or biomarker another meaning",
+                    found=f"`{name}` is already a variable",
+                    allowed="a name of its own",
+                    remedy="rename the covariate, or the field of the source",
+                ),
+            )
         if covariate.settled and covariate.settled not in study.anchors:
             yield ("covariates", name, "settled"), _unknown("anchor", covariate.settled, study.anchors)
 
@@ -252,11 +302,16 @@ def _endpoints(study: Study) -> Iterator[Fault]:
         moments |= {f"censor.{i}.at": source.at for i, source in enumerate(endpoint.censor)}
         for key, node in moments.items():
             if node is not None and not isinstance(node, (Anchor, LineMoment, LineOfStart)):
-                yield ("endpoints", name, key.split(".")[0]), Finding(
-                    "S110", "error", f"`{key}` of endpoint `{name}` is no moment",
-                    allowed="an anchor (`death.date`) or a line (`line[2].start`, `line[1].end`, `line_of(t_dm1).start`)",
-                    remedy="name a moment of the patient's history",
-                )  # fmt: skip
+                yield (
+                    ("endpoints", name, key.split(".")[0]),
+                    Finding(
+                        "S110",
+                        "error",
+                        f"`{key}` of endpoint `{name}` is no moment",
+                        allowed="an anchor (`death.date`) or a line (`line[2].start`, `line[1].end`, `line_of(t_dm1).start`)",
+                        remedy="name a moment of the patient's history",
+                    ),
+                )
 
 
 def _analyses(study: Study) -> Iterator[Fault]:
@@ -266,34 +321,73 @@ def _analyses(study: Study) -> Iterator[Fault]:
         endpoints = [told["endpoint"]] if "endpoint" in told else list(told.get("endpoints", ()))
         if analysis.kind == "printed":
             endpoints = [value.endpoint for value in analysis.values]
-        yield from ((("analyses", i, "endpoint"), _unknown("endpoint", e, study.endpoints)) for e in endpoints if e not in study.endpoints)
-        yield from ((("analyses", i, "groups"), _unknown("sequence group", g, groups)) for g in analysis.groups if g not in groups)
-        named = [*getattr(analysis, "variables", ()), *getattr(analysis, "strata", ()), *([told["within"]] if told.get("within") else [])]
+        yield from (
+            (("analyses", i, "endpoint"), _unknown("endpoint", e, study.endpoints))
+            for e in endpoints
+            if e not in study.endpoints
+        )
+        yield from (
+            (("analyses", i, "groups"), _unknown("sequence group", g, groups))
+            for g in analysis.groups
+            if g not in groups
+        )
+        named = [
+            *getattr(analysis, "variables", ()),
+            *getattr(analysis, "strata", ()),
+            *([told["within"]] if told.get("within") else []),
+        ]
         for name in named:
             if name not in study.covariates and name != "sequence":
-                yield ("analyses", i, "variables"), _unknown("covariate", name, [*study.covariates, "sequence"])
-    repeated = [name for name, count in Counter(analysis.id for analysis in study.analyses).items() if count > 1]
+                yield (
+                    ("analyses", i, "variables"),
+                    _unknown("covariate", name, [*study.covariates, "sequence"]),
+                )
+    repeated = [
+        name for name, count in Counter(analysis.id for analysis in study.analyses).items() if count > 1
+    ]
     for name in repeated:
-        yield ("analyses",), Finding("S111", "error", f"two analyses have the id `{name}`", remedy="give each its own id")
+        yield (
+            ("analyses",),
+            Finding("S111", "error", f"two analyses have the id `{name}`", remedy="give each its own id"),
+        )
 
 
 def _groups(study: Study) -> Iterator[Fault]:
-    proof = prove({group.name: group.where for group in study.sequences.groups}, tuple(c.where for c in study.cohort))
+    proof = prove(
+        {group.name: group.where for group in study.sequences.groups}, tuple(c.where for c in study.cohort)
+    )
     key: Path = ("sequences", "groups")
     for first, second, witness in proof.overlaps:
-        yield key, Finding(
-            "S112", "error", f"sequence groups “{first}” and “{second}” overlap",
-            found=f"a patient with {witness} belongs to both", allowed="every patient belongs to one group at most",
-            remedy="add `and not (…)` to one of the two",
-        )  # fmt: skip
+        yield (
+            key,
+            Finding(
+                "S112",
+                "error",
+                f"sequence groups “{first}” and “{second}” overlap",
+                found=f"a patient with {witness} belongs to both",
+                allowed="every patient belongs to one group at most",
+                remedy="add `and not (…)` to one of the two",
+            ),
+        )
     if proof.gap and study.sequences.exhaustive:
-        yield key, Finding(
-            "S113", "error", "the sequence groups do not cover the cohort",
-            found=f"a patient with {proof.gap} belongs to none", allowed="every patient of the cohort belongs to a group",
-            remedy="add a group or a cohort criterion, or say `exhaustive = false`",
-        )  # fmt: skip
+        yield (
+            key,
+            Finding(
+                "S113",
+                "error",
+                "the sequence groups do not cover the cohort",
+                found=f"a patient with {proof.gap} belongs to none",
+                allowed="every patient of the cohort belongs to a group",
+                remedy="add a group or a cohort criterion, or say `exhaustive = false`",
+            ),
+        )
     if not proof.complete:
-        yield key, Finding(
-            "S114", "warning", "too many cases to prove the sequence groups exclusive; the data will be checked",
-            remedy="use fewer different quantities in the groups",
-        )  # fmt: skip
+        yield (
+            key,
+            Finding(
+                "S114",
+                "warning",
+                "too many cases to prove the sequence groups exclusive; the data will be checked",
+                remedy="use fewer different quantities in the groups",
+            ),
+        )

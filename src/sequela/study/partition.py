@@ -133,7 +133,9 @@ def _possible(values: Values) -> bool:
                 return False
             case LineHas(int() as number, _), True if lines is not None and number > lines:
                 return False
-            case LineHas(int() as number, _), True if LineOf(node.agent) in values and (first is None or first > number):
+            case LineHas(int() as number, _), True if LineOf(node.agent) in values and (
+                first is None or first > number
+            ):
                 return False
             case LineHas(int() as number, _), False if first == number:
                 return False

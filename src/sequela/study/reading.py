@@ -41,7 +41,9 @@ def read(path: str | Path) -> Study:
         raise StudyError(_syntax(file, text, fault)) from None
     places = lines_of(text)
     try:
-        study = Study.model_validate({**document, "path": str(file), "sha256": hashlib.sha256(text.encode()).hexdigest()})
+        study = Study.model_validate(
+            {**document, "path": str(file), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        )
     except ValidationError as fault:
         raise StudyError(_explain(file, places, fault)) from None
     faults = [_locate(file, places, key, finding) for key, finding in check(study)]
@@ -55,7 +57,9 @@ def schema() -> str:
     described = Study.model_json_schema()
     for hidden in ("path", "sha256"):
         described["properties"].pop(hidden)
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **described}, indent=2) + "\n"
+    return (
+        json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **described}, indent=2) + "\n"
+    )
 
 
 def _text(file: Path) -> str:
@@ -65,35 +69,49 @@ def _text(file: Path) -> str:
         beside = sorted(other.name for other in file.parent.glob("*.toml")) if file.parent.is_dir() else []
         raise StudyError(
             Finding(
-                "S101", "error", "there is no such study file", Where(str(file)),
+                "S101",
+                "error",
+                "there is no such study file",
+                Where(str(file)),
                 found=f"beside it: {', '.join(beside)}" if beside else "no TOML file beside it",
                 remedy="give the path of a study file, or make one: sequela init DIR",
             )
-        ) from None  # fmt: skip
+        ) from None
     except UnicodeDecodeError as fault:
         raise StudyError(
             Finding(
-                "S102", "error", "a study file is UTF-8 text", Where(str(file)),
+                "S102",
+                "error",
+                "a study file is UTF-8 text",
+                Where(str(file)),
                 found=f"byte 0x{fault.object[fault.start]:02x} at position {fault.start}",
                 remedy="save the file as UTF-8",
             )
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _syntax(file: Path, text: str, fault: tomllib.TOMLDecodeError) -> Finding:
     message = str(fault)
-    line = int(message.split("at line ")[1].split(",")[0]) if "at line " in message else len(text.splitlines())
+    line = (
+        int(message.split("at line ")[1].split(",")[0]) if "at line " in message else len(text.splitlines())
+    )
     shown = text.splitlines()[line - 1].strip() if 0 < line <= len(text.splitlines()) else ""
     return Finding(
-        "S102", "error", f"this is no TOML: {message.split(' (at')[0].lower()}", Where(str(file), line),
-        found=shown or None, allowed='key = "text", key = 3, key = ["a", "b"], or a [table]',
+        "S102",
+        "error",
+        f"this is no TOML: {message.split(' (at')[0].lower()}",
+        Where(str(file), line),
+        found=shown or None,
+        allowed='key = "text", key = 3, key = ["a", "b"], or a [table]',
         remedy="mend the line; text stands in quotation marks",
-    )  # fmt: skip
+    )
 
 
 def _locate(file: Path, places: dict[KeyPath, int], key: KeyPath, finding: Finding) -> Finding:
     place = Where(str(file), nearest_line(places, key), ".".join(map(str, key)))
-    return Finding(finding.code, finding.severity, finding.message, place, finding.found, finding.allowed, finding.remedy)
+    return Finding(
+        finding.code, finding.severity, finding.message, place, finding.found, finding.allowed, finding.remedy
+    )
 
 
 def _explain(file: Path, places: dict[KeyPath, int], fault: ValidationError) -> list[Finding]:
@@ -118,23 +136,32 @@ def _one(key: KeyPath, error: dict[str, Any]) -> Finding:
         case "extra_forbidden":
             known = _siblings(key)
             return Finding(
-                "S103", "error", f"unknown key `{name}`" + _suggest(name, known),
-                allowed=", ".join(known) or None, remedy="mend the spelling, or take the key out",
-            )  # fmt: skip
+                "S103",
+                "error",
+                f"unknown key `{name}`" + _suggest(name, known),
+                allowed=", ".join(known) or None,
+                remedy="mend the spelling, or take the key out",
+            )
         case "missing":
             return Finding("S104", "error", f"the key `{name}` is missing", remedy=f"add `{name} = …`")
         case "value_error" if "\n" in error["msg"]:
             return Finding(
-                "S106", "error", error["msg"].removeprefix("Value error, ").split("\n", 1)[0],
-                found="\n" + error["msg"].split("\n", 1)[1], remedy="see the grammar: sequela explain S106",
-            )  # fmt: skip
+                "S106",
+                "error",
+                error["msg"].removeprefix("Value error, ").split("\n", 1)[0],
+                found="\n" + error["msg"].split("\n", 1)[1],
+                remedy="see the grammar: sequela explain S106",
+            )
         case _:
             allowed = error.get("ctx", {}).get("expected") or error.get("ctx", {}).get("expected_tags")
             return Finding(
-                "S105", "error", f"`{name}`: {error['msg'][0].lower()}{error['msg'][1:]}",
-                found=repr(error["input"])[:80], allowed=str(allowed) if allowed else None,
+                "S105",
+                "error",
+                f"`{name}`: {error['msg'][0].lower()}{error['msg'][1:]}",
+                found=repr(error["input"])[:80],
+                allowed=str(allowed) if allowed else None,
                 remedy="see the schema: sequela schema",
-            )  # fmt: skip
+            )
 
 
 def _siblings(key: KeyPath) -> list[str]:

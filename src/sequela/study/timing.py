@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sequela.study.expressions import (
-    Anchor,
     Among,
+    Anchor,
     Compare,
     LineCount,
     LineHas,

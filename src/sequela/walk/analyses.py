@@ -69,14 +69,25 @@ def population(walk: Walk, analysis: Analysis) -> Population:
     if analysis.where is not None:
         frame = frame.filter(walk.people.expression(analysis.where).fill_null(value=False))
         words += f" with {write(analysis.where)}"
-    groups = tuple(group.name for group in walk.study.sequences.groups if not analysis.groups or group.name in analysis.groups)
+    groups = tuple(
+        group.name
+        for group in walk.study.sequences.groups
+        if not analysis.groups or group.name in analysis.groups
+    )
     if analysis.groups:
         frame = frame.filter(pl.col("sequence").is_in(groups))
     if frame.is_empty():
         raise DataError(
-            Finding("C405", "error", f"analysis `{analysis.id}` has no patients", Where(walk.study.path, field=f"analyses.{analysis.id}"),
-                    found=words, allowed="at least one patient", remedy="look at its population, groups and `where`")
-        )  # fmt: skip
+            Finding(
+                "C405",
+                "error",
+                f"analysis `{analysis.id}` has no patients",
+                Where(walk.study.path, field=f"analyses.{analysis.id}"),
+                found=words,
+                allowed="at least one patient",
+                remedy="look at its population, groups and `where`",
+            )
+        )
     return Population(frame, f"{words} (n = {frame.height})", groups)
 
 
@@ -92,7 +103,10 @@ def times_of(outcome: Outcome, patients: pl.Series) -> Times:
 
 def grouped(outcome: Outcome, people: Population) -> dict[str, Times]:
     """The times of each group that has any, in order."""
-    found = {group: times_of(outcome, people.frame.filter(pl.col("sequence") == group)["patient"]) for group in people.groups}
+    found = {
+        group: times_of(outcome, people.frame.filter(pl.col("sequence") == group)["patient"])
+        for group in people.groups
+    }
     return {group: times for group, times in found.items() if len(times)}
 
 
@@ -103,9 +117,13 @@ def together(groups: dict[str, Times]) -> tuple[Times, np.ndarray]:
     parts = list(groups.values())
     labels = np.concatenate([np.full(len(times), label) for label, times in groups.items()])
     joined = Times(
-        np.concatenate([t.exit for t in parts]), np.concatenate([t.state for t in parts]), np.concatenate([t.entry for t in parts]),
-        ids=np.concatenate([t.ids for t in parts]), unit=parts[0].unit, origin=parts[0].origin,
-    )  # fmt: skip
+        np.concatenate([t.exit for t in parts]),
+        np.concatenate([t.state for t in parts]),
+        np.concatenate([t.entry for t in parts]),
+        ids=np.concatenate([t.ids for t in parts]),
+        unit=parts[0].unit,
+        origin=parts[0].origin,
+    )
     return joined, labels
 
 
@@ -136,12 +154,26 @@ def _(analysis: Describe, walk: Walk) -> Content:
     people = population(walk, analysis)
     if analysis.by == "sequence":
         _need_groups(walk, analysis, people)
-    return describe(walk, analysis, people.frame, people.groups if analysis.by == "sequence" else (), heading(analysis, people))
+    return describe(
+        walk,
+        analysis,
+        people.frame,
+        people.groups if analysis.by == "sequence" else (),
+        heading(analysis, people),
+    )
 
 
 @analyse.register(Agreement)
 def _(analysis: Agreement, walk: Walk) -> Content:
-    return agreement(walk, Heading(analysis.id, analysis.title, analysis.number or "", "all treatment rows with a derived line and a charted label"))
+    return agreement(
+        walk,
+        Heading(
+            analysis.id,
+            analysis.title,
+            analysis.number or "",
+            "all treatment rows with a derived line and a charted label",
+        ),
+    )
 
 
 @analyse.register(Cox)
@@ -157,7 +189,11 @@ def _(analysis: Curves, walk: Walk) -> Content:
     people, outcome = population(walk, analysis), walk.outcomes[analysis.endpoint]
     if analysis.by == "sequence":
         _need_groups(walk, analysis, people)
-    groups = grouped(outcome, people) if analysis.by == "sequence" else {"All patients": times_of(outcome, people.frame["patient"])}
+    groups = (
+        grouped(outcome, people)
+        if analysis.by == "sequence"
+        else {"All patients": times_of(outcome, people.frame["patient"])}
+    )
     if not any(len(times) for times in groups.values()):
         _need_events(walk, analysis.id, analysis.endpoint, None)
     scale = days_in(walk.study.report.time_unit)
@@ -165,12 +201,24 @@ def _(analysis: Curves, walk: Walk) -> Content:
     mine = outcome.table.join(people.frame.select("patient"), on="patient", how="semi")
     endpoint = walk.study.endpoints[analysis.endpoint]
     return Survival(
-        heading(analysis, people), outcome.label, write(endpoint.origin),
-        tuple(_group(label, times, tuple(mark * scale for mark in analysis.landmarks)) for label, times in groups.items()),
-        analysis.landmarks, test, ratio, next(iter(groups)) if len(groups) == 2 else None, _ends(mine),
-        tuple(mine.filter(pl.col("unused").is_not_null()).group_by("unused").len().sort("unused").iter_rows()),
-        any(times.delayed for times in groups.values()), endpoint.note,
-    )  # fmt: skip
+        heading(analysis, people),
+        outcome.label,
+        write(endpoint.origin),
+        tuple(
+            _group(label, times, tuple(mark * scale for mark in analysis.landmarks))
+            for label, times in groups.items()
+        ),
+        analysis.landmarks,
+        test,
+        ratio,
+        next(iter(groups)) if len(groups) == 2 else None,
+        _ends(mine),
+        tuple(
+            mine.filter(pl.col("unused").is_not_null()).group_by("unused").len().sort("unused").iter_rows()
+        ),
+        any(times.delayed for times in groups.values()),
+        endpoint.note,
+    )
 
 
 def _ends(table: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:
@@ -182,7 +230,9 @@ def _ends(table: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:
 def _group(label: str, times: Times, marks: tuple[float, ...]) -> GroupSurvival:
     curve = kaplan_meier(times)
     follow_up = reverse_kaplan_meier(times).median()
-    return GroupSurvival(label, curve, curve.median(), follow_up, tuple(curve.at(mark) for mark in marks), times.entry)
+    return GroupSurvival(
+        label, curve, curve.median(), follow_up, tuple(curve.at(mark) for mark in marks), times.entry
+    )
 
 
 def _need_groups(walk: Walk, analysis: Analysis, people: Population) -> None:
@@ -191,42 +241,70 @@ def _need_groups(walk: Walk, analysis: Analysis, people: Population) -> None:
         return
     found = ", ".join(f"{group}: {n}" for group, n in sizes.items())
     raise DataError(
-        Finding("C407", "error", f"analysis `{analysis.id}` compares groups, but only one has patients", Where(walk.study.path, field=f"analyses.{analysis.id}"),
-                found=found, allowed="at least two groups with patients", remedy='look at the groups and the cohort; to describe without comparing say by = "none"')
-    )  # fmt: skip
+        Finding(
+            "C407",
+            "error",
+            f"analysis `{analysis.id}` compares groups, but only one has patients",
+            Where(walk.study.path, field=f"analyses.{analysis.id}"),
+            found=found,
+            allowed="at least two groups with patients",
+            remedy='look at the groups and the cohort; to describe without comparing say by = "none"',
+        )
+    )
 
 
 def _need_events(walk: Walk, analysis: str, endpoint: str, times: Times | None) -> None:
     if times is not None and len(times) and int((times.state > 0).sum()):
         return
-    found = "nobody can be followed" if times is None or not len(times) else f"{len(times)} patients, no event"
+    found = (
+        "nobody can be followed" if times is None or not len(times) else f"{len(times)} patients, no event"
+    )
     reasons = ", ".join(f"{reason}: {n}" for reason, n in walk.outcomes[endpoint].unused.items())
     raise DataError(
-        Finding("C406", "error", f"endpoint `{endpoint}` has no events in analysis `{analysis}`", Where(walk.study.path, field=f"endpoints.{endpoint}"),
-                found=found + (f" ({reasons})" if reasons else ""), allowed="at least one event",
-                remedy="look at the endpoint's origin and events, and at the dates behind them")
-    )  # fmt: skip
+        Finding(
+            "C406",
+            "error",
+            f"endpoint `{endpoint}` has no events in analysis `{analysis}`",
+            Where(walk.study.path, field=f"endpoints.{endpoint}"),
+            found=found + (f" ({reasons})" if reasons else ""),
+            allowed="at least one event",
+            remedy="look at the endpoint's origin and events, and at the dates behind them",
+        )
+    )
 
 
 @analyse.register(TreatmentsByLine)
 def _(analysis: TreatmentsByLine, walk: Walk) -> Content:
     people = population(walk, analysis)
-    table = walk.lines.sequences.table.join(people.frame.select(pl.col("patient").alias("subject")), on="subject", how="semi")
+    table = walk.lines.sequences.table.join(
+        people.frame.select(pl.col("patient").alias("subject")), on="subject", how="semi"
+    )
     counts = people.frame.group_by("lines").len().sort("lines")
     lines = tuple(_line_summary(walk, analysis, table, number) for number in range(1, analysis.up_to + 1))
     return LinesGiven(
-        heading(analysis, people), walk.rules.stamp, people.frame.height,
-        tuple(counts.iter_rows()), lines, bool(analysis.classes),
-    )  # fmt: skip
+        heading(analysis, people),
+        walk.rules.stamp,
+        people.frame.height,
+        tuple(counts.iter_rows()),
+        lines,
+        bool(analysis.classes),
+    )
 
 
 def _line_summary(walk: Walk, analysis: TreatmentsByLine, table: pl.DataFrame, number: int) -> LineSummary:
     here = table.filter(pl.col("step") == number)
     if analysis.classes:
-        given = tuple((name, int(((here["agents"] & walk.people.mask(name)) != 0).sum())) for name in analysis.classes)
+        given = tuple(
+            (name, int(((here["agents"] & walk.people.mask(name)) != 0).sum())) for name in analysis.classes
+        )
         return LineSummary(number, here.height, given, 0)
     labels = {agent: walk.dictionary.label(agent) for agent in walk.lines.sequences.legend}
-    named = pl.col("regimen").list.sort().list.eval(pl.element().replace_strict(labels, return_dtype=pl.String)).list.join(" + ")
+    named = (
+        pl.col("regimen")
+        .list.sort()
+        .list.eval(pl.element().replace_strict(labels, return_dtype=pl.String))
+        .list.join(" + ")
+    )
     names = here.with_columns(named.alias("name"))
     counts = names.group_by("name").len().sort(["len", "name"], descending=[True, False])
     shown = counts.head(10)
@@ -239,19 +317,34 @@ def _(analysis: Medians, walk: Walk) -> Content:
     _need_groups(walk, analysis, people)
     strata = [("All", people.frame)]
     if analysis.within:
-        strata += [(level, people.frame.filter(pl.col(analysis.within) == level)) for level in _levels(walk, people, analysis.within)]
+        strata += [
+            (level, people.frame.filter(pl.col(analysis.within) == level))
+            for level in _levels(walk, people, analysis.within)
+        ]
     rows: list[MedianRow] = []
     tests: dict[str, tuple[Test, ...]] = {}
     for name, frame in strata:
         part = Population(frame, "", people.groups)
         by_endpoint = [grouped(walk.outcomes[e], part) for e in analysis.endpoints]
-        whole = [kaplan_meier(times_of(walk.outcomes[e], frame["patient"])).median() for e in analysis.endpoints]
+        whole = [
+            kaplan_meier(times_of(walk.outcomes[e], frame["patient"])).median() for e in analysis.endpoints
+        ]
         rows.append(MedianRow(name, "All sequences", frame.height, tuple(whole)))
         for group in people.groups:
-            medians = [kaplan_meier(groups[group]).median() if group in groups else nobody() for groups in by_endpoint]
-            rows.append(MedianRow(name, group, frame.filter(pl.col("sequence") == group).height, tuple(medians)))
+            medians = [
+                kaplan_meier(groups[group]).median() if group in groups else nobody()
+                for groups in by_endpoint
+            ]
+            rows.append(
+                MedianRow(name, group, frame.filter(pl.col("sequence") == group).height, tuple(medians))
+            )
         tests[name] = tuple(log_rank(*together(groups)) for groups in by_endpoint)
-    return MedianTable(heading(analysis, people), tuple(walk.outcomes[e].label for e in analysis.endpoints), tuple(rows), tests)
+    return MedianTable(
+        heading(analysis, people),
+        tuple(walk.outcomes[e].label for e in analysis.endpoints),
+        tuple(rows),
+        tests,
+    )
 
 
 def nobody() -> Estimate:
@@ -261,7 +354,11 @@ def nobody() -> Estimate:
 
 def _levels(walk: Walk, people: Population, name: str) -> list[str]:
     covariate = walk.study.covariates[name]
-    return list(covariate.order) or [level.name for level in covariate.levels] or sorted(people.frame[name].drop_nulls().unique())
+    return (
+        list(covariate.order)
+        or [level.name for level in covariate.levels]
+        or sorted(people.frame[name].drop_nulls().unique())
+    )
 
 
 @analyse.register(Printed)
@@ -269,7 +366,11 @@ def _(analysis: Printed, walk: Walk) -> Content:
     people = population(walk, analysis)
     rows: list[PrintedRow] = []
     for value in analysis.values:
-        frame = people.frame if value.group is None else people.frame.filter(pl.col("sequence") == value.group)
+        frame = (
+            people.frame if value.group is None else people.frame.filter(pl.col("sequence") == value.group)
+        )
         ours = kaplan_meier(times_of(walk.outcomes[value.endpoint], frame["patient"])).median()
-        rows.append(PrintedRow(walk.outcomes[value.endpoint].label, value.group or "All patients", value.median, ours))
+        rows.append(
+            PrintedRow(walk.outcomes[value.endpoint].label, value.group or "All patients", value.median, ours)
+        )
     return PrintedTable(heading(analysis, people), analysis.source, tuple(rows))

@@ -35,16 +35,34 @@ def manifest(walk: Walk, now: datetime) -> dict[str, Any]:
     return {
         "sequela": version("sequela"),
         "made": now.isoformat(timespec="seconds"),
-        "study": {"file": walk.study.path, "sha256": walk.study.sha256, "simulated": walk.study.study.simulated},
+        "study": {
+            "file": walk.study.path,
+            "sha256": walk.study.sha256,
+            "simulated": walk.study.study.simulated,
+        },
         "rules": walk.rules.stamp,
-        "dictionary": {"name": walk.dictionary.name, "version": walk.dictionary.version, "sha256": walk.dictionary.sha256},
-        "inputs": {name: {"rows": table.rows_read, "files": dict(table.sha256)} for name, table in walk.tables.items()},
+        "dictionary": {
+            "name": walk.dictionary.name,
+            "version": walk.dictionary.version,
+            "sha256": walk.dictionary.sha256,
+        },
+        "inputs": {
+            name: {"rows": table.rows_read, "files": dict(table.sha256)}
+            for name, table in walk.tables.items()
+        },
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
 
 
-def write(pages: Pages, walk: Walk, record: dict[str, Any], out: Path, frames: dict[str, str], progress: Callable[[str], None]) -> None:
+def write(
+    pages: Pages,
+    walk: Walk,
+    record: dict[str, Any],
+    out: Path,
+    frames: dict[str, str],
+    progress: Callable[[str], None],
+) -> None:
     """Write every output of a run into `out`; what stood there is replaced only when all is complete.
 
     Args:
@@ -69,9 +87,17 @@ def write(pages: Pages, walk: Walk, record: dict[str, Any], out: Path, frames: d
         progress("writing the report")
         _text(aside / "report.html", render(document))
         _text(aside / "document.json", json.dumps(as_dict(document), indent=1, ensure_ascii=False))
-        _text(aside / "checks.html", checks_page(walk.findings, f"Data checks: {walk.study.study.title}", banner))
-        outputs = {str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()}
-        _text(aside / "run.json", json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n")
+        _text(
+            aside / "checks.html",
+            checks_page(walk.findings, f"Data checks: {walk.study.study.title}", banner),
+        )
+        outputs = {
+            str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()
+        }
+        _text(
+            aside / "run.json",
+            json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n",
+        )
 
 
 def write_checks(study: Study, findings: tuple[Finding, ...]) -> Path:
@@ -92,7 +118,14 @@ def render_again(out: Path) -> Path:
     stored = out / "document.json"
     if not stored.is_file():
         raise UsageError(
-            Finding("X102", "error", "there is no run to report", Where(str(stored)), allowed="the output directory of a run", remedy="run the study first: sequela run")
+            Finding(
+                "X102",
+                "error",
+                "there is no run to report",
+                Where(str(stored)),
+                allowed="the output directory of a run",
+                remedy="run the study first: sequela run",
+            )
         )
     document = from_dict(json.loads(stored.read_text("utf-8")), out)
     replace_file(out / "report.html", render(document).encode())
@@ -101,7 +134,10 @@ def render_again(out: Path) -> Path:
 
 def _counts(walk: Walk, pages: Pages) -> dict[str, int]:
     found = [*walk.findings, *pages.design]
-    return {severity: sum(finding.severity == severity for finding in found) for severity in ("error", "warning", "note")}
+    return {
+        severity: sum(finding.severity == severity for finding in found)
+        for severity in ("error", "warning", "note")
+    }
 
 
 def _commented(banner: str | None) -> str:

@@ -35,7 +35,15 @@ def corrections(walk: Walk) -> tuple[Correction, ...]:
         key = (clock.endpoint, tuple(clock.settled))
         if clock.selective and len(clock.settled) > 1 and any(clock.settled.values()) and key not in found:
             people = population(walk, analyses[clock.analysis])
-            found[key] = _correct(walk, clock, people, replace(heading(analyses[clock.analysis], people), id=f"corrected-{clock.endpoint}-{len(found) + 1}"))
+            found[key] = _correct(
+                walk,
+                clock,
+                people,
+                replace(
+                    heading(analyses[clock.analysis], people),
+                    id=f"corrected-{clock.endpoint}-{len(found) + 1}",
+                ),
+            )
     return tuple(found.values())
 
 
@@ -50,20 +58,40 @@ def _correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> 
     words = " or ".join(moments)
     again = grouped(restarted, people)
     names = tuple(naive)
-    rows = [_row("As asked (naive)", names, naive), _row(f"Delayed entry at {words}", names, delayed, late, people)]
+    rows = [
+        _row("As asked (naive)", names, naive),
+        _row(f"Delayed entry at {words}", names, delayed, late, people),
+    ]
     if not _over(endpoint, clock):
         rows.append(_row(f"Clock restarted at {words}", names, again, restarted, people))
     if len(names) == 2 and not _over(endpoint, clock):
-        rows.insert(2, _adjusted("Delayed entry, entry time in the model", names, delayed, late, people, None))
-        rows.append(_adjusted("Clock restarted, time since the origin in the model", names, again, restarted, people, _waited(late)))
+        rows.insert(
+            2, _adjusted("Delayed entry, entry time in the model", names, delayed, late, people, None)
+        )
+        rows.append(
+            _adjusted(
+                "Clock restarted, time since the origin in the model",
+                names,
+                again,
+                restarted,
+                people,
+                _waited(late),
+            )
+        )
     curves = [tuple(kaplan_meier(times) for times in groups.values()) for groups in (naive, delayed)]
-    faults = tuple(f"{fault.code}: {fault.what} is settled at {fault.settled.words}" for fault in clock.faults if fault.code != "GT003")
+    faults = tuple(
+        f"{fault.code}: {fault.what} is settled at {fault.settled.words}"
+        for fault in clock.faults
+        if fault.code != "GT003"
+    )
     return Correction(head, endpoint.label, names, words, faults, tuple(rows), curves[0], curves[1])
 
 
 def _over(endpoint: Endpoint, clock: TimeZero) -> bool:
     """The outcome of a line cannot be counted from a moment after that line."""
-    return endpoint.line is not None and any(moment >= line_start(endpoint.line + 1) for group in clock.settled.values() for moment in group)
+    return endpoint.line is not None and any(
+        moment >= line_start(endpoint.line + 1) for group in clock.settled.values() for moment in group
+    )
 
 
 def _settled(walk: Walk, clock: TimeZero) -> pl.Expr:
@@ -77,7 +105,11 @@ def _settled(walk: Walk, clock: TimeZero) -> pl.Expr:
 
 
 def _last(walk: Walk, moments: tuple[Moment, ...]) -> pl.Expr:
-    days = [walk.people.expression(parse(moment.name)).cast(pl.Int32) for moment in moments if moment != WHOLE_COURSE]
+    days = [
+        walk.people.expression(parse(moment.name)).cast(pl.Int32)
+        for moment in moments
+        if moment != WHOLE_COURSE
+    ]
     return pl.max_horizontal(days) if days else pl.lit(None, pl.Int32)
 
 
@@ -87,7 +119,13 @@ def _waited(late: Outcome) -> dict[str, float]:
     return dict(table.iter_rows())
 
 
-def _row(label: str, names: tuple[str, ...], groups: dict[str, Times], outcome: Outcome | None = None, people: Population | None = None) -> Corrected:
+def _row(
+    label: str,
+    names: tuple[str, ...],
+    groups: dict[str, Times],
+    outcome: Outcome | None = None,
+    people: Population | None = None,
+) -> Corrected:
     n, events = _size(groups)
     if len(groups) < 2 or not events:
         return Corrected(label, n, events, (), None, None, _why(outcome, people))
@@ -97,15 +135,23 @@ def _row(label: str, names: tuple[str, ...], groups: dict[str, Times], outcome: 
 
 
 def _adjusted(
-    label: str, names: tuple[str, ...], groups: dict[str, Times], outcome: Outcome, people: Population, waited: dict[str, float] | None
-) -> Corrected:  # fmt: skip
+    label: str,
+    names: tuple[str, ...],
+    groups: dict[str, Times],
+    outcome: Outcome,
+    people: Population,
+    waited: dict[str, float] | None,
+) -> Corrected:
     """Two groups and the time to entry in one Cox model."""
     n, events = _size(groups)
     if len(groups) < 2 or not events:
         return Corrected(label, n, events, (), None, None, _why(outcome, people))
     times, labels = together(groups)
     extra = times.entry if waited is None else np.array([waited[str(name)] for name in times.ids], float)
-    model = cox(times, {names[1]: (labels == names[1]).astype(float), "time to entry, per month": extra / DAYS_PER_MONTH})
+    model = cox(
+        times,
+        {names[1]: (labels == names[1]).astype(float), "time to entry, per month": extra / DAYS_PER_MONTH},
+    )
     ratio = model.hazard_ratios()[0]
     return Corrected(label, n, events, (), ratio, ratio.p)
 
@@ -117,6 +163,8 @@ def _size(groups: dict[str, Times]) -> tuple[int, int]:
 def _why(outcome: Outcome | None, people: Population | None) -> str:
     if outcome is None or people is None:
         return "no events"
-    left = outcome.table.join(people.frame.select("patient"), on="patient", how="semi").filter(pl.col("unused").is_not_null())
+    left = outcome.table.join(people.frame.select("patient"), on="patient", how="semi").filter(
+        pl.col("unused").is_not_null()
+    )
     reasons = left.group_by("unused").len().sort("len", descending=True).iter_rows()
     return "cannot be estimated: " + "; ".join(f"{reason} ({n})" for reason, n in reasons)

@@ -35,7 +35,9 @@ class Block:
     known: NDArray[np.bool_]
 
 
-def regression(study: Study, analysis: Cox, frame: pl.DataFrame, groups: tuple[str, ...], times: Times, heading: Heading) -> Regression:
+def regression(
+    study: Study, analysis: Cox, frame: pl.DataFrame, groups: tuple[str, ...], times: Times, heading: Heading
+) -> Regression:
     """Univariate models on everyone whose value is known; one multivariable model on those with all values known."""
     rows = pl.DataFrame({"patient": times.ids}).join(frame, on="patient", how="left", maintain_order="left")
     blocks = [_block(study, name, rows, groups) for name in analysis.variables]
@@ -45,17 +47,25 @@ def regression(study: Study, analysis: Cox, frame: pl.DataFrame, groups: tuple[s
     terms = tuple(term for block in blocks for term in _terms(block, times, single[block.name], joint))
     n, events = (joint.n, joint.events) if joint else (len(times), int((times.state > 0).sum()))
     return Regression(
-        heading, study.endpoints[analysis.endpoint].label, terms, n, events,
-        joint.tests.get("likelihood_ratio") if joint else None, analysis.ties,
-        tuple(block.label for block in entered), tuple(_notes(study, analysis, blocks, times, joint)),
-    )  # fmt: skip
+        heading,
+        study.endpoints[analysis.endpoint].label,
+        terms,
+        n,
+        events,
+        joint.tests.get("likelihood_ratio") if joint else None,
+        analysis.ties,
+        tuple(block.label for block in entered),
+        tuple(_notes(study, analysis, blocks, times, joint)),
+    )
 
 
 def _block(study: Study, name: str, rows: pl.DataFrame, groups: tuple[str, ...]) -> Block:
     column = rows[name]
     known = column.is_not_null().to_numpy()
     if name == "sequence":
-        return _categorical(name, study.sequences.label, [g for g in groups if (column == g).any()], column, known)
+        return _categorical(
+            name, study.sequences.label, [g for g in groups if (column == g).any()], column, known
+        )
     covariate = study.covariates[name]
     label = covariate.label or name
     if column.dtype.is_numeric():
@@ -65,9 +75,14 @@ def _block(study: Study, name: str, rows: pl.DataFrame, groups: tuple[str, ...])
     return _categorical(name, label, order_of(covariate, [column.drop_nulls()]), column, known)
 
 
-def _categorical(name: str, label: str, levels: list[str], column: pl.Series, known: NDArray[np.bool_]) -> Block:
+def _categorical(
+    name: str, label: str, levels: list[str], column: pl.Series, known: NDArray[np.bool_]
+) -> Block:
     present = [level for level in levels if (column == level).any()]
-    columns = {f"{label}: {level}": (column == level).fill_null(value=False).to_numpy().astype(float) for level in present[1:]}
+    columns = {
+        f"{label}: {level}": (column == level).fill_null(value=False).to_numpy().astype(float)
+        for level in present[1:]
+    }
     return Block(name, label, tuple(present), columns, known)
 
 
@@ -92,12 +107,22 @@ def _terms(block: Block, times: Times, single: Model | None, joint: Model | None
     found: list[Term] = []
     for i, level in enumerate(block.levels):
         name = f"{block.label}: {level}"
-        inside = block.known if numeric or i == 0 and not block.columns else _inside(block, i)
+        inside = block.known if numeric or (i == 0 and not block.columns) else _inside(block, i)
         reference = not numeric and i == 0
         alone = None if reference else _ratio(single, name)
         adjusted = None if reference else _ratio(joint, name)
         n, events = int(inside.sum()), int((times.state[inside] > 0).sum())
-        found.append(Term(block.label, level, n, events, reference, *(alone or (None, None)), *(adjusted or (None, None))))
+        found.append(
+            Term(
+                block.label,
+                level,
+                n,
+                events,
+                reference,
+                *(alone or (None, None)),
+                *(adjusted or (None, None)),
+            )
+        )
     return found
 
 
@@ -118,11 +143,21 @@ def _notes(study: Study, analysis: Cox, blocks: list[Block], times: Times, joint
     notes: list[str] = []
     left = {block.label: int((~block.known).sum()) for block in blocks if not block.known.all()}
     if left:
-        notes.append("Left out for a missing value: " + ", ".join(f"{label} {n}" for label, n in left.items()) + ".")
+        notes.append(
+            "Left out for a missing value: " + ", ".join(f"{label} {n}" for label, n in left.items()) + "."
+        )
     if joint and joint.n < len(times):
-        notes.append(f"The multivariable model holds the {joint.n} of {len(times)} patients with every value known.")
-    late = {fault.what for clock in time_zero(study) if clock.analysis == analysis.id for fault in clock.faults if fault.code == "GT003"}
+        notes.append(
+            f"The multivariable model holds the {joint.n} of {len(times)} patients with every value known."
+        )
+    late = {
+        fault.what
+        for clock in time_zero(study)
+        if clock.analysis == analysis.id
+        for fault in clock.faults
+        if fault.code == "GT003"
+    }
     notes.extend(f"GT003: {what} is known only after the clock has started." for what in sorted(late))
-    for model_reasons in ([joint.reasons] if joint else []):
+    for model_reasons in [joint.reasons] if joint else []:
         notes.extend(f"{name}: {reason}." for name, reason in model_reasons.items())
     return notes

@@ -47,8 +47,12 @@ class Result:
 
 
 def run(
-    study: Study, out: str | Path | None = None, *, now: datetime | None = None, progress: Callable[[str], None] = lambda _: None
-) -> Result:  # fmt: skip
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    now: datetime | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Result:
     """Run a study and, when `out` is given, write its report, tables, figures and manifest there.
 
     Args:
@@ -77,22 +81,44 @@ def run(
         contents.append(analyse(analysis, walked))
     corrected = corrections(walked)
     design = tuple(audit_design(study))
-    pages = Pages.of(study, _selected(walked), _group_sizes(walked), tuple(contents), corrected, walked.findings, design, _left_out(walked), BANNER if study.study.simulated else None)
+    pages = Pages.of(
+        study,
+        _selected(walked),
+        _group_sizes(walked),
+        tuple(contents),
+        corrected,
+        walked.findings,
+        design,
+        _left_out(walked),
+        BANNER if study.study.simulated else None,
+    )
     record = manifest(walked, clock)
     directory = Path(out) if out is not None else None
     if directory is not None:
         write(pages, walked, record, directory, _frames(walked), progress)
     return Result(
-        pages.attrition, {table.id: table for table in pages.tables},
-        {c.heading.id: {group.label: group.curve for group in c.groups} for c in contents if isinstance(c, Survival)},
-        {c.heading.id: c for c in contents if isinstance(c, Regression)}, corrected, (*walked.findings, *design), record, walked, directory,
-    )  # fmt: skip
+        pages.attrition,
+        {table.id: table for table in pages.tables},
+        {
+            c.heading.id: {group.label: group.curve for group in c.groups}
+            for c in contents
+            if isinstance(c, Survival)
+        },
+        {c.heading.id: c for c in contents if isinstance(c, Regression)},
+        corrected,
+        (*walked.findings, *design),
+        record,
+        walked,
+        directory,
+    )
 
 
 def _selected(walked: Walk) -> tuple[Any, ...]:
     from sequela.report.content import Selected
 
-    return tuple(Selected(step.name, step.before, step.kept, step.failed, step.undecided) for step in walked.steps)
+    return tuple(
+        Selected(step.name, step.before, step.kept, step.failed, step.undecided) for step in walked.steps
+    )
 
 
 def _group_sizes(walked: Walk) -> tuple[tuple[str, int], ...]:
@@ -114,7 +140,9 @@ def _frames(walked: Walk) -> dict[str, str]:
     import polars as pl
 
     lines = walked.lines.sequences.table.with_columns(
-        pl.col("agents").map_elements(lambda mask: "+".join(walked.lines.sequences.agents(mask)), return_dtype=pl.String),
+        pl.col("agents").map_elements(
+            lambda mask: "+".join(walked.lines.sequences.agents(mask)), return_dtype=pl.String
+        ),
         pl.col("regimen", "companions").list.join("+"),
     )
     unused = walked.registry.treatments.filter(pl.col("unused").is_not_null())

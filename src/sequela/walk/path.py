@@ -144,20 +144,37 @@ def require_cohort(walk: Walk) -> None:
     empty = next(step for step in walk.steps if step.kept == 0)
     raise DataError(
         Finding(
-            "C404", "error", "nobody is left in the cohort", Where(walk.study.path, field="cohort"),
+            "C404",
+            "error",
+            "nobody is left in the cohort",
+            Where(walk.study.path, field="cohort"),
             found=f"criterion “{empty.name}”: {empty.before} patients before it, none after ({empty.undecided} undecided for a missing value)",
-            allowed="at least one patient", remedy="look at the criterion, and at the findings: sequela check",
+            allowed="at least one patient",
+            remedy="look at the criterion, and at the findings: sequela check",
         )
-    )  # fmt: skip
+    )
 
 
 def summary(walk: Walk) -> pl.DataFrame:
     """The analysis set: one row a patient of the file, with lines, group and every endpoint."""
     frame = walk.people.frame.with_columns(pl.col("patient").is_in(list(walk.cohort)).alias("in_cohort"))
     for name, outcome in walk.outcomes.items():
-        wanted = {"entry": f"{name}_entry", "time": f"{name}_days", "state": f"{name}_event", "end": f"{name}_end", "unused": f"{name}_unused"}
-        used = outcome.table.select("patient", (pl.col("entry") - pl.col("origin")).alias("entry"), "time", "state", "end", "unused")
+        wanted = {
+            "entry": f"{name}_entry",
+            "time": f"{name}_days",
+            "state": f"{name}_event",
+            "end": f"{name}_end",
+            "unused": f"{name}_unused",
+        }
+        used = outcome.table.select(
+            "patient", (pl.col("entry") - pl.col("origin")).alias("entry"), "time", "state", "end", "unused"
+        )
         frame = frame.join(used.rename(wanted), on="patient", how="left")
     masks = [column for column in frame.columns if column.startswith("agents[")]
-    names = [pl.col(c).map_elements(lambda mask: "+".join(walk.lines.sequences.agents(mask)), return_dtype=pl.String).alias(c) for c in masks]
+    names = [
+        pl.col(c)
+        .map_elements(lambda mask: "+".join(walk.lines.sequences.agents(mask)), return_dtype=pl.String)
+        .alias(c)
+        for c in masks
+    ]
     return frame.with_columns(names).drop("_file", "_line", strict=False)

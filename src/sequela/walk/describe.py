@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from sequela.study.model import Covariate, Describe
 
 
-def describe(walk: Walk, analysis: Describe, frame: pl.DataFrame, groups: tuple[str, ...], heading: Heading) -> Described:
+def describe(
+    walk: Walk, analysis: Describe, frame: pl.DataFrame, groups: tuple[str, ...], heading: Heading
+) -> Described:
     """Every variable of the analysis, over all (`groups` empty) or by sequence group."""
     parts = [frame.filter(pl.col("sequence") == group) for group in groups] if groups else [frame]
     variables: list[Variable] = []
     for name in analysis.variables:
         covariate = walk.study.covariates[name]
-        among = parts if covariate.only is None else [part.filter(_only(walk, covariate, part)) for part in parts]
+        among = (
+            parts if covariate.only is None else [part.filter(_only(walk, covariate, part)) for part in parts]
+        )
         variables.append(_variable(name, covariate, among, test=analysis.test and len(parts) > 1))
-    return Described(heading, groups or ("All patients",), tuple(part.height for part in parts), tuple(variables))
+    return Described(
+        heading, groups or ("All patients",), tuple(part.height for part in parts), tuple(variables)
+    )
 
 
 def _only(walk: Walk, covariate: Covariate, part: pl.DataFrame) -> pl.Series:
@@ -47,16 +53,26 @@ def _variable(name: str, covariate: Covariate, parts: list[pl.DataFrame], *, tes
     if known[0].dtype.is_numeric():
         values = [column.cast(pl.Float64).to_numpy() for column in known]
         return Variable(
-            label, (), tuple(map(_numeric, values)), unknown, _numeric_test(values, covariate) if test else None,
-            covariate.digits, covariate.summary, notes,
-        )  # fmt: skip
+            label,
+            (),
+            tuple(map(_numeric, values)),
+            unknown,
+            _numeric_test(values, covariate) if test else None,
+            covariate.digits,
+            covariate.summary,
+            notes,
+        )
     levels = order_of(covariate, known)
     counts = [[int((column == level).sum()) for column in known] for level in levels]
     table = np.array(counts, float)
     return Variable(
-        label, tuple(LevelCounts(level, tuple(row)) for level, row in zip(levels, counts, strict=True)), (), unknown,
-        _categorical_test(table) if test else None, notes=notes,
-    )  # fmt: skip
+        label,
+        tuple(LevelCounts(level, tuple(row)) for level, row in zip(levels, counts, strict=True)),
+        (),
+        unknown,
+        _categorical_test(table) if test else None,
+        notes=notes,
+    )
 
 
 def order_of(covariate: Covariate, known: list[pl.Series]) -> list[str]:
@@ -72,14 +88,18 @@ def _numeric(values: np.ndarray) -> Numeric:
         return Numeric(0, nan, (nan, nan), (nan, nan), nan, nan)
     low, middle, high = (float(q) for q in np.quantile(values, [0.25, 0.5, 0.75]))
     sd = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    return Numeric(len(values), middle, (low, high), (float(values.min()), float(values.max())), float(values.mean()), sd)
+    return Numeric(
+        len(values), middle, (low, high), (float(values.min()), float(values.max())), float(values.mean()), sd
+    )
 
 
 def _numeric_test(values: list[np.ndarray], covariate: Covariate) -> Test | None:
     if any(len(part) < 2 for part in values):
         return None
     if len(values) > 2:
-        return kruskal_wallis(np.concatenate(values), np.repeat(np.arange(len(values)), [len(part) for part in values]))
+        return kruskal_wallis(
+            np.concatenate(values), np.repeat(np.arange(len(values)), [len(part) for part in values])
+        )
     if covariate.summary == "mean_sd":
         return t_test(values[0], values[1], equal_variance=False)
     return mann_whitney(values[0], values[1])
