@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sequela.estimates.cox import cox
     from sequela.estimates.curves import kaplan_meier
     from sequela.estimates.tests import log_rank
-    from sequela.run import run
+    from sequela.walk import run
     from sequela.study.model import Study
 
 __all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "log_rank", "run"]
@@ -23,7 +23,7 @@ _HOMES: Final = {
     "cox": "sequela.estimates.cox",
     "kaplan_meier": "sequela.estimates.curves",
     "log_rank": "sequela.estimates.tests",
-    "run": "sequela.run",
+    "run": "sequela.walk",
 }
 
 

@@ -29,8 +29,19 @@ def cases() -> list[Case]:
     found = []
     for block in FILE.read_text("utf-8").split("== ")[1:]:
         title, rules, sentence, *rest = (line for line in block.splitlines() if line.strip())
-        given = tuple((agent, *_span(span)) for agent, span in (line.split() for line in rest if not line.startswith("=>")))
-        found.append(Case(title, rules.strip(), sentence, given, tuple(_expected(line) for line in rest if line.startswith("=>"))))
+        given = tuple(
+            (agent, *_span(span))
+            for agent, span in (line.split() for line in rest if not line.startswith("=>"))
+        )
+        found.append(
+            Case(
+                title,
+                rules.strip(),
+                sentence,
+                given,
+                tuple(_expected(line) for line in rest if line.startswith("=>")),
+            )
+        )
     return found
 
 

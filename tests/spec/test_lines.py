@@ -20,5 +20,8 @@ def test_rule(case):
     assert not unknown, f"the dictionary has no {unknown}"
     given = [Treatment(row, agent, start, end) for row, (agent, start, end) in enumerate(case.given)]
     lines, _ = fold(given, read_rules(case.rules), classes)
-    found = [(x.number, x.start, x.end, frozenset(x.regimen), x.rule, frozenset(x.companions), x.maintenance_start) for x in lines]
+    found = [
+        (x.number, x.start, x.end, frozenset(x.regimen), x.rule, frozenset(x.companions), x.maintenance_start)
+        for x in lines
+    ]
     assert found == list(case.expected)

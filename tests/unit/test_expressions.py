@@ -6,8 +6,24 @@ from hypothesis import strategies as st
 
 from sequela.study.evaluation import evaluate
 from sequela.study.expressions import (
-    Anchor, And, Compare, ExpressionError, LineHas, LineMoment, LineOf, Missing, Name, Not, Number, Or, Sum, Text, atoms, parse, write,
-)  # fmt: skip
+    Anchor,
+    And,
+    Compare,
+    ExpressionError,
+    LineHas,
+    LineMoment,
+    LineOf,
+    Missing,
+    Name,
+    Not,
+    Number,
+    Or,
+    Sum,
+    Text,
+    atoms,
+    parse,
+    write,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,13 +37,26 @@ from sequela.study.expressions import (
         ("ki67 is missing", Missing(Name("ki67"))),
         ("ki67 is not missing", Not(Missing(Name("ki67")))),
         ("a.date - b.date < 2 weeks", Compare(Sum(Anchor("a"), -1, Anchor("b")), "<", Number(14.0))),
-        ("line_of(t_dm1) == 2 or line[2].start > 3", Or((Compare(LineOf("t_dm1"), "==", Number(2.0)), Compare(LineMoment(2, "start"), ">", Number(3.0))))),
-        ("x == 1 and (y == 2 or z == 3)", And((
-            Compare(Name("x"), "==", Number(1.0)),
-            Or((Compare(Name("y"), "==", Number(2.0)), Compare(Name("z"), "==", Number(3.0)))),
-        ))),
+        (
+            "line_of(t_dm1) == 2 or line[2].start > 3",
+            Or(
+                (
+                    Compare(LineOf("t_dm1"), "==", Number(2.0)),
+                    Compare(LineMoment(2, "start"), ">", Number(3.0)),
+                )
+            ),
+        ),
+        (
+            "x == 1 and (y == 2 or z == 3)",
+            And(
+                (
+                    Compare(Name("x"), "==", Number(1.0)),
+                    Or((Compare(Name("y"), "==", Number(2.0)), Compare(Name("z"), "==", Number(3.0)))),
+                )
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_reads(text, tree):
     assert parse(text) == tree
 
@@ -70,7 +99,12 @@ trees = st.recursive(
 @given(trees, st.data())
 def test_what_is_written_means_the_same(tree, data):
     again = parse(write(tree))
-    values = {atom: data.draw(st.sampled_from([True, False])) if isinstance(atom, LineHas) else data.draw(st.one_of(st.none(), st.integers(0, 9))) for atom in atoms(tree)}
+    values = {
+        atom: data.draw(st.sampled_from([True, False]))
+        if isinstance(atom, LineHas)
+        else data.draw(st.one_of(st.none(), st.integers(0, 9)))
+        for atom in atoms(tree)
+    }
     assert evaluate(again, values) == evaluate(tree, values)
 
 

@@ -42,7 +42,9 @@ def test_a_covered_criterion_is_no_fault():
 
 def test_delayed_entry_in_the_study_file_is_accepted(tmp_path):
     text = (EXAMPLES / "ovarian" / "study.toml").read_text("utf-8")
-    changed = text.replace('origin = "diagnosis.date"\n', 'origin = "diagnosis.date"\nentry = "line[2].start"\n')
+    changed = text.replace(
+        'origin = "diagnosis.date"\n', 'origin = "diagnosis.date"\nentry = "line[2].start"\n'
+    )
     assert changed != text
     (tmp_path / "study.toml").write_text(changed, encoding="utf-8")
     assert codes(sq.audit_design(sq.Study.read(tmp_path)), "os") == set()

@@ -130,7 +130,7 @@ def _covariate_faults(variables: tuple[str, ...], moments: Calendar, entry: Mome
 def _settled(
     group: Group, criteria: tuple[Criterion, ...], moments: Calendar, entry: Moment
 ) -> tuple[Moment, ...]:
-    """The last moment after `entry` at which a patient of this group is known to be in the analysis (several only at the end)."""
+    """The last moment after `entry` that puts a patient of this group into the analysis (several at the end)."""
     found = {moments.settled(group.where)}
     found |= {moments.settled(c.where) for c in criteria if not implies(group.where, c.where)}
     late = [moment for moment in found if moment.rank > entry.rank]

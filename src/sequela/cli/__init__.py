@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.exceptions import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from sequela.core.finding import Finding
-    from sequela.run import Result
+    from sequela.walk import Result
     from sequela.study.model import Study
 
 OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         result = sequela.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         sys.exit(result if isinstance(result, int) else OK)
-    except click.exceptions.Exit as done:
+    except Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as fault:
         fault.show()
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(fault.exit_code)
     except OSError as fault:
         click.echo(
-            f"error X101  {fault.filename or ''}  {fault.strerror or fault}\n    next: check that the path exists and can be written",
+            f"error X101  {fault.filename or ''}  {fault.strerror or fault}\n"
+            "    next: check that the path exists and can be written",
             err=True,
         )
         sys.exit(USAGE)
@@ -83,7 +85,7 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
     Example:  sequela demo ovarian
     """
     from sequela.cli.examples import copy_example
-    from sequela.run import run
+    from sequela.walk import run
     from sequela.study.model import Study
 
     if (null or seed is not None) and name != "sepher":
@@ -126,8 +128,8 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from datetime import datetime
 
     from sequela.audit.design import audit_design
-    from sequela.run.outputs import write_checks
-    from sequela.run.path import walk
+    from sequela.walk.outputs import write_checks
+    from sequela.walk.path import walk
     from sequela.study.model import Study
 
     protocol = Study.read(study)
@@ -160,8 +162,8 @@ def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, ex
     Example:  sequela run my-study --plan
     """
     from sequela.cli.plan import planned
-    from sequela.run import run as whole
-    from sequela.run.path import base_of
+    from sequela.walk import run as whole
+    from sequela.walk.path import base_of
     from sequela.study.model import Study
 
     protocol = Study.read(study)
@@ -190,7 +192,7 @@ def report(study: Path, out: Path | None) -> int:
 
     Example:  sequela report my-study
     """
-    from sequela.run.outputs import render_again
+    from sequela.walk.outputs import render_again
 
     page = render_again(out or _directory(study) / "out")
     click.echo(f"report: {page}")
@@ -284,7 +286,7 @@ def _print_findings(findings: Sequence[Finding], *, err: bool = True) -> None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
     """One changing line on a terminal; nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None

@@ -35,4 +35,5 @@ def explain(code: str) -> str:
                 remedy="give the code that a finding starts with, such as GT002",
             )
         )
-    return f"{code.upper()}  {entry['title']}  ({entry['severity']})\n\n{entry['text'].strip()}\n\nWhat to do: {entry['remedy'].strip()}"
+    title = f"{code.upper()}  {entry['title']}  ({entry['severity']})"
+    return f"{title}\n\n{entry['text'].strip()}\n\nWhat to do: {entry['remedy'].strip()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sequela.run.path import base_of
+from sequela.walk.path import base_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -199,7 +200,7 @@ def _baseline_out_of_order(records: Records) -> pl.DataFrame | None:
         .filter(pl.col(later) < pl.col(earlier))
         .with_columns(_days(records, earlier, later))
         .select("patient", "_file", "_line", "found")
-        for earlier, later in zip(baseline, baseline[1:], strict=False)
+        for earlier, later in pairwise(baseline)
     ]
     return pl.concat(parts) if parts else None
 

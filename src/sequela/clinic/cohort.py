@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from sequela.core.sequence import Sequences
     from sequela.study.model import Biomarker, Covariate, Study
 
-Members = "Callable[[str], frozenset[str]]"
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

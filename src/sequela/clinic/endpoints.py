@@ -63,7 +63,7 @@ def derive(
     """Times of an endpoint.
 
     The earliest event ends it; of two on one day the first in the file's list counts. Without an event, observation
-    ends at the latest censoring moment. An event after the last contact counts: the record of an event is itself a contact.
+    ends at the latest censoring moment. An event after the last contact counts: its record is itself a contact.
 
     Args:
         name: its name.

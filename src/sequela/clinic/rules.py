@@ -21,13 +21,13 @@ class _Part(BaseModel):
 class Regimen(_Part):
     """Drugs first given within the window after the line's first dose make its regimen."""
 
-    window_days: int = Field(28, ge=0)
+    window_days: int = Field(default=28, ge=0)
 
 
 class Gap(_Part):
     """A pause longer than this, from the end of the last dose to the next start, ends a line."""
 
-    days: int = Field(120, ge=0)
+    days: int = Field(default=120, ge=0)
     exempt_classes: tuple[str, ...] = ()
 
 
@@ -46,13 +46,13 @@ class Classes(_Part):
 class Maintenance(_Part):
     """When a drug of the regimen was dropped and the rest went on for at least so many days."""
 
-    min_days: int = Field(42, ge=0)
+    min_days: int = Field(default=42, ge=0)
 
 
 class Record(_Part):
     """A treatment without an end that is not ongoing lasts so many days."""
 
-    fallback_days: int = Field(21, ge=1)
+    fallback_days: int = Field(default=21, ge=1)
 
 
 class RuleSet(_Part):

@@ -121,6 +121,14 @@ def fleming_harrington(
     return _curves(times, by, rule, "Fleming-Harrington", level, interval, "r")
 
 
+@overload
+def reverse_kaplan_meier(
+    times: Times, by: None = None, level: float = 0.95, interval: Interval = "log"
+) -> Curve: ...
+@overload
+def reverse_kaplan_meier(
+    times: Times, by: Any, level: float = 0.95, interval: Interval = "log"
+) -> dict[str, Curve]: ...
 def reverse_kaplan_meier(
     times: Times, by: Any = None, level: float = 0.95, interval: Interval = "log"
 ) -> Curve | dict[str, Curve]:

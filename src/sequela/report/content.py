@@ -1,4 +1,4 @@
-"""What a report prints: one frozen noun per kind of analysis, filled by `sequela.run`, laid out by `sections`."""
+"""What a report prints: one frozen noun per kind of analysis, filled by `sequela.walk`, laid out by `sections`."""
 
 from __future__ import annotations
 

@@ -67,9 +67,8 @@ class House:
         limits = [
             limit / scale if not math.isnan(limit) else math.inf for limit in (estimate.lower, estimate.upper)
         ]
-        text = (
-            f"{number(estimate.value / scale, digits, self.style)} ({interval(*limits, digits, self.style)})"
-        )
+        inside = interval(limits[0], limits[1], digits, self.style)
+        text = f"{number(estimate.value / scale, digits, self.style)} ({inside})"
         return Cell(text, estimate.value / scale, (("lower", limits[0]), ("upper", limits[1])))
 
     def ratio(self, estimate: Estimate | None) -> Cell:
@@ -238,7 +237,8 @@ def agreed(content: Agreed, house: House) -> list[Table]:
     left = "; ".join(f"{reason}: {n}" for reason, n in content.left_out)
     notes = [
         f"Agreement in {same} of {total} treatment rows ({percent(same, total, 1, house.style)}).",
-        f"Cohen's kappa over rows {_kappa(content.kappa, house)}; over patients (any later line) {_kappa(content.patients_kappa, house)}.",
+        f"Cohen's kappa over rows {_kappa(content.kappa, house)}; "
+        f"over patients (any later line) {_kappa(content.patients_kappa, house)}.",
         "Rows of one patient are not independent: the interval over rows is too narrow, the one over patients is not.",
         f"Not compared: {left}." if left else "",
     ]
@@ -290,7 +290,8 @@ def survival(content: Survival, house: House) -> Table:
         for group in content.groups
     ]
     notes = [
-        f"Time from {content.origin}. Kaplan-Meier; interval log-transformed; median as R survfit; median follow-up by reverse Kaplan-Meier.",
+        f"Time from {content.origin}. Kaplan-Meier; interval log-transformed; median as R survfit; "
+        "median follow-up by reverse Kaplan-Meier.",
         "Delayed entry: patients are at risk only from their entry." if content.delayed else "",
         f"{content.test.method}: p {p_words(content.test.p, house)}."
         if content.test and not content.test.reason
@@ -318,7 +319,8 @@ def p_words(p: float, house: House) -> str:
 def _percent(point: Estimate, house: House) -> Cell:
     if math.isnan(point.value):
         return Cell(DASH, notes=(f"{point.reason}.",) if point.reason else ())
-    text = f"{number(100 * point.value, 1, house.style)} ({interval(100 * point.lower, 100 * point.upper, 1, house.style)})"
+    limits = interval(100 * point.lower, 100 * point.upper, 1, house.style)
+    text = f"{number(100 * point.value, 1, house.style)} ({limits})"
     return Cell(text, point.value, (("lower", point.lower), ("upper", point.upper)))
 
 
@@ -440,7 +442,8 @@ def correction(content: Correction, house: House) -> Table:
     notes = [f"{content.endpoint}. Place in the analysis is settled at {content.settled}."]
     if len(content.groups) == 2:
         notes.append(
-            f"Hazard ratio: {content.groups[1]} against {content.groups[0]}; p: log-rank, or Wald where the model holds a time."
+            f"Hazard ratio: {content.groups[1]} against {content.groups[0]}; "
+            "p: log-rank, or Wald where the model holds a time."
         )
     else:
         notes.append("p: log-rank over all groups.")

@@ -177,7 +177,8 @@ class Pages:
                     "The design itself makes part of these results",
                     (
                         f"Patients or groups are chosen by what happens after the clock has started: {labels}. "
-                        "Do not read the naive estimates of these endpoints as an effect of treatment; the corrected ones stand beside them under “Time zero”."
+                        "Do not read the naive estimates of these endpoints as an effect of treatment; "
+                        "the corrected ones stand beside them under “Time zero”."
                     ),
                 )
             )
@@ -219,8 +220,9 @@ class Pages:
     def _time_zero(self, drawn: dict[str, dict[str, Path]], directory: Path) -> tuple[Block, ...]:
         blocks: list[Block] = [
             Paragraph(
-                "Every criterion, group and covariate is settled at some moment of a patient's history; every endpoint starts its clock at one. "
-                "What is settled after the clock has started conditions on the future. This is read from the study file alone, before any data."
+                "Every criterion, group and covariate is settled at some moment of a patient's history; "
+                "every endpoint starts its clock at one. What is settled after the clock has started "
+                "conditions on the future. This is read from the study file alone, before any data."
             ),
             FindingsList(self.design),
         ]
@@ -267,10 +269,14 @@ class Pages:
     def _methods(self, record: dict[str, Any]) -> tuple[Block, ...]:
         return (
             Paragraph(
-                f"Lines of therapy by the rule set {record['rules']}; drug names by the dictionary {record['dictionary']['name']} {record['dictionary']['version']}."
+                f"Lines of therapy by the rule set {record['rules']}; drug names by the dictionary "
+                f"{record['dictionary']['name']} {record['dictionary']['version']}."
             ),
             Paragraph(
-                "Survival by Kaplan-Meier with Greenwood's variance and log-transformed 95% intervals; medians and their intervals by R survival's rule; median follow-up by reverse Kaplan-Meier; log-rank tests; Cox models with the ties named. Patients are at risk after their entry and up to their exit. A month is 30.4375 days."
+                "Survival by Kaplan-Meier with Greenwood's variance and log-transformed 95% intervals; medians and "
+                "their intervals by R survival's rule; median follow-up by reverse Kaplan-Meier; log-rank tests; Cox "
+                "models with the ties named. Patients are at risk after their entry and up to their exit. A month is "
+                "30.4375 days."
             ),
             Paragraph("p values are two-sided and not adjusted for the number of tests."),
         )

@@ -422,7 +422,8 @@ def _write_compound(node: Node) -> str:
         case Compare(left, op, right):
             return f"{write(left)} {op} {write(right)}"
         case Among(left, values):
-            return f"{write(left)} in [{', '.join(f'{value:g}' if isinstance(value, float) else repr(value) for value in values)}]"
+            allowed = (f"{value:g}" if isinstance(value, float) else f'"{value}"' for value in values)
+            return f"{write(left)} in [{', '.join(allowed)}]"
         case Missing(left):
             return f"{write(left)} is missing"
         case Not(inner):

@@ -308,7 +308,7 @@ def _endpoints(study: Study) -> Iterator[Fault]:
                         "S110",
                         "error",
                         f"`{key}` of endpoint `{name}` is no moment",
-                        allowed="an anchor (`death.date`) or a line (`line[2].start`, `line[1].end`, `line_of(t_dm1).start`)",
+                        allowed="an anchor (`death.date`) or a line (`line[2].start`, `line[1].end`)",
                         remedy="name a moment of the patient's history",
                     ),
                 )

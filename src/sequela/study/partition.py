@@ -8,7 +8,7 @@ yet its first line is 3) are left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,7 +110,7 @@ def _candidates(quantity: Node, constants: set[Any]) -> list[Any]:
         top = int(max(numbers, default=1)) + 1
         return [*map(float, range(isinstance(quantity, LineOf), top + 1)), *absent]
     if numbers:
-        between = [(a + b) / 2 for a, b in zip(numbers, numbers[1:], strict=False)]
+        between = [(a + b) / 2 for a, b in pairwise(numbers)]
         return [numbers[0] - 1, *sorted(numbers + between), numbers[-1] + 1, *absent]
     return [True, False, *absent]
 
@@ -145,8 +145,10 @@ def _possible(values: Values) -> bool:
 
 
 def _describe(values: Values) -> str:
-    words = {True: "yes", False: "no", None: "none"}
-    return ", ".join(
-        f"{write(node)}: {words.get(value, f'{value:g}' if isinstance(value, float) else value) if not isinstance(value, str) else value}"
-        for node, value in values.items()
-    )
+    return ", ".join(f"{write(node)}: {_word(value)}" for node, value in values.items())
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else {True: "yes", False: "no", None: "none"}[value]

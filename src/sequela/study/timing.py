@@ -109,7 +109,10 @@ class Calendar:
 
 
 def _counted(quantity: LineOf | LineCount, op: str, value: float) -> Moment:
-    """`lines >= 2` and `line_of(x) == 2` are known when line 2 starts, `line_of(x) >= 3` when x starts, `lines == 2` at the end."""
+    """When a count is known.
+
+    `lines >= 2` and `line_of(x) == 2` when line 2 starts, `line_of(x) >= 3` when x starts, `lines == 2` at the end.
+    """
     floor = max(int(value) + (op == ">") - (op == "<"), 1)
     if isinstance(quantity, LineCount):
         return line_start(floor) if op in (">=", ">") else WHOLE_COURSE

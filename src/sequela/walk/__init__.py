@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sequela.run.path import Walk, require_cohort, summary, walk
+from sequela.walk.path import Walk, require_cohort, summary, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,9 +68,9 @@ def run(
     from sequela.audit.design import audit_design
     from sequela.report.content import Regression, Survival
     from sequela.report.pages import Pages
-    from sequela.run.analyses import analyse
-    from sequela.run.corrections import corrections
-    from sequela.run.outputs import BANNER, manifest, write
+    from sequela.walk.analyses import analyse
+    from sequela.walk.corrections import corrections
+    from sequela.walk.outputs import BANNER, manifest, write
 
     clock = now or datetime.now().astimezone()
     walked = walk(study, today=clock.date(), progress=progress)

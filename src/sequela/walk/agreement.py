@@ -14,7 +14,7 @@ from sequela.report.content import Agreed
 
 if TYPE_CHECKING:
     from sequela.report.content import Heading
-    from sequela.run.path import Walk
+    from sequela.walk.path import Walk
 
 LABELS = ("first line", "later line")
 

@@ -29,9 +29,9 @@ from sequela.report.content import (
     PrintedTable,
     Survival,
 )
-from sequela.run.agreement import agreement
-from sequela.run.describe import describe
-from sequela.run.regression import regression
+from sequela.walk.agreement import agreement
+from sequela.walk.describe import describe
+from sequela.walk.regression import regression
 from sequela.study.expressions import write
 from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Printed, TreatmentsByLine
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.estimate import Test
     from sequela.core.outcome import Times
-    from sequela.run.path import Walk
+    from sequela.walk.path import Walk
     from sequela.study.model import Analysis
 
 

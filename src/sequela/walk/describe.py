@@ -19,7 +19,7 @@ from sequela.report.content import Described, LevelCounts, Numeric, Variable
 if TYPE_CHECKING:
     from sequela.core.estimate import Test
     from sequela.report.content import Heading
-    from sequela.run.path import Walk
+    from sequela.walk.path import Walk
     from sequela.study.model import Covariate, Describe
 
 
@@ -31,17 +31,14 @@ def describe(
     variables: list[Variable] = []
     for name in analysis.variables:
         covariate = walk.study.covariates[name]
-        among = (
-            parts if covariate.only is None else [part.filter(_only(walk, covariate, part)) for part in parts]
-        )
+        among = parts
+        if covariate.only is not None:
+            chosen = walk.people.expression(covariate.only).fill_null(value=False)
+            among = [part.filter(chosen) for part in parts]
         variables.append(_variable(name, covariate, among, test=analysis.test and len(parts) > 1))
     return Described(
         heading, groups or ("All patients",), tuple(part.height for part in parts), tuple(variables)
     )
-
-
-def _only(walk: Walk, covariate: Covariate, part: pl.DataFrame) -> pl.Series:
-    return part.select(walk.people.expression(covariate.only).fill_null(value=False).alias("is"))["is"]
 
 
 def _variable(name: str, covariate: Covariate, parts: list[pl.DataFrame], *, test: bool) -> Variable:

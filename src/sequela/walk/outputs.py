@@ -14,16 +14,16 @@ from sequela.records.writing import replace_directory, replace_file
 from sequela.report.checks import checks_page
 from sequela.report.document import as_dict, from_dict, render
 from sequela.report.html import table_page
-from sequela.report.pages import Pages
 from sequela.report.tables import to_csv
-from sequela.run.path import base_of
+from sequela.walk.path import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from sequela.run.path import Walk
+    from sequela.report.pages import Pages
+    from sequela.walk.path import Walk
     from sequela.study.model import Study
 
 BANNER = "Simulated patients"

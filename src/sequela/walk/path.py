@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from sequela.clinic.rules import RuleSet
     from sequela.clinic.tables import Registry
     from sequela.records.reading import Table
+    from sequela.study import model
     from sequela.study.model import SourceFile, Study
-
-Progress = "Callable[[str], None]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +83,15 @@ def read_sources(study: Study, progress: Callable[[str], None]) -> dict[str, Tab
 
 def _source(name: str, source: SourceFile) -> Source:
     columns = tuple(
-        Column(name=field, column=column)
-        if isinstance(column, str)
-        else Column(name=field, **{**column.model_dump(exclude={"settled"}), "levels": column.levels})
+        Column(name=field, column=column) if isinstance(column, str) else Column(name=field, **_told(column))
         for field, column in source.columns.items()
     )
     told = source.model_dump(exclude={"role", "file", "columns"})
     return Source(name=name, files=source.file, columns=columns, **told)
+
+
+def _told(column: model.Column) -> dict[str, Any]:
+    return {**column.model_dump(exclude={"settled"}), "levels": column.levels}
 
 
 def _members(dictionary: Dictionary) -> dict[str, frozenset[str]]:
@@ -148,7 +149,8 @@ def require_cohort(walk: Walk) -> None:
             "error",
             "nobody is left in the cohort",
             Where(walk.study.path, field="cohort"),
-            found=f"criterion “{empty.name}”: {empty.before} patients before it, none after ({empty.undecided} undecided for a missing value)",
+            found=f"criterion “{empty.name}”: {empty.before} patients before it, none after "
+            f"({empty.undecided} undecided for a missing value)",
             allowed="at least one patient",
             remedy="look at the criterion, and at the findings: sequela check",
         )

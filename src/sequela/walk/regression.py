@@ -11,7 +11,7 @@ import polars as pl
 from sequela.audit.design import time_zero
 from sequela.estimates.cox import cox
 from sequela.report.content import Regression, Term
-from sequela.run.describe import order_of
+from sequela.walk.describe import order_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ def regression(
     entered = [b for b in blocks if analysis.enter == "all" or _overall_p(single[b.name]) <= THRESHOLD]
     joint = _fit(analysis, entered, times, rows) if entered else None
     terms = tuple(term for block in blocks for term in _terms(block, times, single[block.name], joint))
-    n, events = (joint.n, joint.events) if joint else (len(times), int((times.state > 0).sum()))
+    n, events = (joint.n, round(joint.events)) if joint else (len(times), int((times.state > 0).sum()))
     return Regression(
         heading,
         study.endpoints[analysis.endpoint].label,

@@ -56,6 +56,8 @@ class Figure:
 def save(figure: Figure, directory: Path) -> dict[str, Path]:
     """Write SVG, PDF, PNG (200 dpi) and CSV into `directory`; equal figures give equal bytes.
 
+    A banner stands in the picture and as a comment in the first line of each CSV.
+
     Returns:
         Paths by type: `svg`, `pdf`, `png`, `csv`, and one more CSV per entry of `figure.more`.
     """
@@ -68,7 +70,8 @@ def save(figure: Figure, directory: Path) -> dict[str, Path]:
     tables |= {name: (f"{figure.id}-{name}", columns) for name, columns in figure.more.items()}
     for kind, (stem, columns) in tables.items():
         paths[kind] = directory / f"{stem}.csv"
-        paths[kind].write_text(columns_to_csv(columns), encoding="utf-8")
+        warning = f"# {figure.banner}\n" if figure.banner else ""
+        paths[kind].write_text(warning + columns_to_csv(columns), encoding="utf-8")
     return paths
 
 

@@ -1,0 +1,135 @@
+"""The line fold against a slow twin that looks at each patient's whole history again at every step."""
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sequela.clinic.lines import Treatment, fold, lines_of_therapy
+from sequela.clinic.rules import RuleSet
+
+RULES = RuleSet.model_validate(
+    {
+        "name": "test",
+        "version": "1.0.0",
+        "title": "",
+        "source": "",
+        "regimen": {"window_days": 10},
+        "gap": {"days": 30, "exempt_classes": ["tki"]},
+        "new_drug": {"substitutions": [["a", "b"]]},
+        "companion": {"classes": ["endocrine"]},
+        "ignored": {"classes": ["bone"]},
+    }
+)
+CLASSES = {"a": {"taxane"}, "b": {"taxane"}, "c": set(), "d": {"tki"}, "e": {"endocrine"}, "z": {"bone"}}
+
+
+def classes(agent):
+    return frozenset(CLASSES[agent])
+
+
+treatments = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(CLASSES)), st.integers(0, 120), st.one_of(st.none(), st.integers(0, 60))
+    ),
+    max_size=9,
+)
+
+
+def given_as(rows):
+    return [
+        Treatment(i, drug, start, None if length is None else start + length)
+        for i, (drug, start, length) in enumerate(rows)
+    ]
+
+
+def twin(rows):
+    """Lines as sets of row numbers: walk over the days, and rebuild the open line's state from its rows each time."""
+    rows = [row for row in rows if row.agent != "z"]
+    lines, open_rows = [], []
+    for day in sorted({row.start for row in rows}):
+        today = [row for row in rows if row.start == day]
+        hard = [row for row in today if row.agent != "e"]
+        held = [row for row in open_rows if row.agent != "e"]
+        if hard and (not held or any(_opens(row, held) for row in hard)):
+            if open_rows:
+                lines.append(open_rows)
+            open_rows = []
+            held = hard
+        if held:
+            open_rows = open_rows + today
+    return [*lines, open_rows] if open_rows else lines
+
+
+def _opens(row, held):
+    start = min(other.start for other in held)
+    endless = any(other.end is None for other in held)
+    last = max((other.end for other in held if other.end is not None), default=0)
+    agents = {other.agent for other in held}
+    if not endless and row.start - last > 30 and row.agent != "d":
+        return True
+    if row.start - start <= 10:
+        return False
+    return row.agent not in agents and not ({row.agent} & {"a", "b"} and agents & {"a", "b"})
+
+
+@settings(max_examples=400, deadline=None)
+@given(treatments)
+def test_fold_agrees_with_its_twin(rows):
+    rows = given_as(rows)
+    lines, _ = fold(rows, RULES, classes)
+    assert [{row for row, _ in line.rows} for line in lines] == [
+        {row.row for row in line} for line in twin(rows)
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(treatments, st.randoms(use_true_random=False))
+def test_order_of_the_rows_changes_nothing(rows, random):
+    rows = given_as(rows)
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert fold(rows, RULES, classes) == fold(shuffled, RULES, classes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(treatments, st.integers(-500, 500))
+def test_moving_the_clock_moves_the_lines(rows, shift):
+    rows = given_as(rows)
+    moved = [
+        Treatment(r.row, r.agent, r.start + shift, None if r.end is None else r.end + shift) for r in rows
+    ]
+    here, there = fold(rows, RULES, classes)[0], fold(moved, RULES, classes)[0]
+    assert [line.start + shift for line in here] == [line.start for line in there]
+    assert [(line.regimen, line.rule, line.rows) for line in here] == [
+        (x.regimen, x.rule, x.rows) for x in there
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(treatments)
+def test_every_row_is_placed_once(rows):
+    rows = given_as(rows)
+    lines, outside = fold(rows, RULES, classes)
+    placed = [row for line in lines for row, _ in line.rows] + [row for row, _ in outside]
+    assert sorted(placed) == [row.row for row in rows]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(treatments, min_size=1, max_size=4))
+def test_the_table_holds_what_the_fold_says_of_each_patient(patients):
+    records, expected = [], []
+    for p, rows in enumerate(patients):
+        mine = [Treatment(1000 * p + t.row, t.agent, t.start, t.end) for t in given_as(rows)]
+        records += [(t.row, f"p{p}", t.agent, t.start, t.end, None) for t in mine]
+        expected += [(f"p{p}", line.number, line.start, line.end) for line in fold(mine, RULES, classes)[0]]
+    schema = {
+        "row": pl.Int64,
+        "patient": pl.String,
+        "agent": pl.String,
+        "start": pl.Int32,
+        "end": pl.Int32,
+        "stop_reason": pl.String,
+    }
+    found = lines_of_therapy(pl.DataFrame(records, schema=schema, orient="row"), RULES, classes)
+    assert list(found.sequences.table.select("subject", "step", "start", "end").iter_rows()) == expected
+    assert sorted(found.placed["row"].to_list()) == sorted(row[0] for row in records)
