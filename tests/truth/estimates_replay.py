@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from sequela.estimates.groupwise import pairwise, trend_test
 from sequela.estimates.parametric import parametric
 from sequela.estimates.penalised import ridge
 from sequela.estimates.tests import log_rank
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INTERVALS = ("log", "log-log", "plain", "logit", "arcsin")
 
@@ -60,7 +63,10 @@ def curves(d: Data, found: dict) -> None:
         "fleming-harrington": fleming_harrington(late),
     }
     for name, curve in whole.items():
-        found |= {f"{name}/{part}": getattr(curve, part) for part in ("time", "at_risk", "survival", "hazard", "hazard_se")}
+        found |= {
+            f"{name}/{part}": getattr(curve, part)
+            for part in ("time", "at_risk", "survival", "hazard", "hazard_se")
+        }
         found[f"{name}/log_se"] = np.where(curve.survival > 0, np.sqrt(curve.variance), np.nan)
     for kind in INTERVALS:
         curve = kaplan_meier(late, interval=kind)
@@ -87,7 +93,13 @@ def tests(d: Data, found: dict) -> None:
         found |= {f"{name}/chisq": test.statistic, f"{name}/expected": test.expected, f"{name}/p": test.p}
     found["trend"] = trend_test(times, group).statistic
     if len(np.unique(group)) > 2:
-        rules = {"": "none", " holm": "holm", " hochberg": "hochberg", " BH": "bh", " bonferroni": "bonferroni"}
+        rules = {
+            "": "none",
+            " holm": "holm",
+            " hochberg": "hochberg",
+            " BH": "bh",
+            " bonferroni": "bonferroni",
+        }
         for name, rule in rules.items():
             found[f"pairwise{name}"] = [test.p for test in pairwise(times, group, rule).values()]
 
@@ -166,7 +178,11 @@ def compare(d: Data, found: dict) -> None:
     table = [[np.sum((d["group"] == g) & (d["event"] == e)) for e in (0, 1)] for g in levels]
     one, two = d["x1"][d["event"] == 0], d["x1"][d["event"] == 1]
     found["chi-square"], found["fisher"] = chi_square(table).statistic, fisher(table).p
-    welch, student, ranks = t_test(one, two), t_test(one, two, equal_variance=True), mann_whitney(one, two, exact=False)
+    welch, student, ranks = (
+        t_test(one, two),
+        t_test(one, two, equal_variance=True),
+        mann_whitney(one, two, exact=False),
+    )
     found["t-test"] = [welch.statistic, welch.p, student.p]
     found["mann-whitney"] = [ranks.statistic, ranks.p]
     found["kruskal-wallis"] = kruskal_wallis(d["x1"], d["group"]).statistic

@@ -1,7 +1,7 @@
 """Simultaneous bands, conditional survival, landmark sets and completeness of follow-up.
 
-Sources: Hall and Wellner (Biometrika 1980); Nair (Technometrics 1984) for equal precision; Clark, Altman and De Stavola (Lancet 2002) for
-completeness; van Houwelingen (2007) for landmarks.
+Sources: Hall and Wellner (Biometrika 1980); Nair (Technometrics 1984) for equal precision; Clark, Altman and De
+Stavola (Lancet 2002) for completeness; van Houwelingen (2007) for landmarks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from sequela.core.errors import UsageError
@@ -22,6 +21,8 @@ from sequela.core.outcome import Times
 from sequela.estimates.intervals import Interval, limits, limits_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 
@@ -68,9 +69,7 @@ def band(
     share = n * variance / (1 + n * variance)
     tail = 1 - curve.level
     if kind == "hall-wellner":
-        critical = float(
-            brentq(lambda c: bridge_probability(c, share[-1]) - (1 - tail), 0.2, 4.0, xtol=1e-13)
-        )
+        critical = _crossing(lambda c: bridge_probability(c, float(share[-1])), 1 - tail, 0.2, 4.0)
         half = critical * (1 + n * variance) / math.sqrt(n)
     else:
         critical = _equal_precision(float(share[0]), float(share[-1]), tail)
@@ -78,6 +77,14 @@ def band(
     lower, upper = limits_at(curve.survival[rows], half, interval)
     time = curve.time[rows]
     return Band(time, lower, upper, kind, critical, curve.level, float(time[0]), float(time[-1]))
+
+
+def _crossing(rising: Callable[[float], float], height: float, low: float, high: float) -> float:
+    """Where a rising function reaches `height`, by bisection."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < height else (low, middle)
+    return (low + high) / 2
 
 
 def bridge_probability(c: float, a: float) -> float:
@@ -92,7 +99,7 @@ def bridge_probability(c: float, a: float) -> float:
 
 def _equal_precision(a: float, b: float, tail: float) -> float:
     stretch = math.log(b * (1 - a) / (a * (1 - b))) / 2
-    return float(brentq(lambda c: stay_probability(c, stretch) - (1 - tail), 0.5, 8.0, xtol=1e-12))
+    return _crossing(lambda c: stay_probability(c, stretch), 1 - tail, 0.5, 8.0)
 
 
 def stay_probability(c: float, stretch: float, size: int = 40) -> float:

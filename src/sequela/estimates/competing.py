@@ -59,8 +59,10 @@ class Incidence:
             return Estimate(name, math.nan, reason=reason, method=self.method, **facts)
         if row < 0 or self.probability[row] == 0:
             return Estimate(name, 0.0, 0.0, reason="no event yet: no interval", method=self.method, **facts)
-        numbers = (float(column[row]) for column in (self.probability, self.se, self.lower, self.upper))
-        return Estimate(name, *numbers, method=self.method, **facts)
+        p, se, lower, upper = (
+            float(column[row]) for column in (self.probability, self.se, self.lower, self.upper)
+        )
+        return Estimate(name, p, se, lower, upper, method=self.method, **facts)
 
     def frame(self) -> pl.DataFrame:
         """One row per time: time, probability, se, lower, upper, at_risk, events, censored."""

@@ -308,23 +308,41 @@ def three_tests(optimum: Optimum, covariance: NDArray[Any], n: int) -> dict[str,
     kept = optimum.kept
     df = int(kept.sum())
     beta, score = optimum.beta[kept], optimum.first.score[kept]
-
-    def form(vector: NDArray[Any], matrix: NDArray[Any]) -> float:
-        scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-        inner = matrix * np.outer(scale, scale)
-        return float((scale * vector) @ np.linalg.lstsq(inner, scale * vector, rcond=1e-14)[0])
-
     ratio = 2 * (optimum.last.log_likelihood - optimum.first.log_likelihood)
     found = {
         "likelihood_ratio": (max(0.0, ratio), "likelihood ratio test"),
-        "wald": (math.nan if separated else form(beta, covariance[np.ix_(kept, kept)]), "Wald test"),
-        "score": (form(score, optimum.first.information[np.ix_(kept, kept)]), "score test"),
+        "wald": (
+            math.nan if separated else quadratic_form(beta, covariance[np.ix_(kept, kept)]),
+            "Wald test",
+        ),
+        "score": (quadratic_form(score, optimum.first.information[np.ix_(kept, kept)]), "score test"),
     }
     reason = "separation: a Wald test does not hold"
     return {
         key: Test(value, df, _chi(df, value), name, n, reason if math.isnan(value) else None)
         for key, (value, name) in found.items()
     }
+
+
+def covariate_tests(
+    optimum: Optimum, covariance: NDArray[Any], at: NDArray[Any], null: float, n: int
+) -> dict[str, Test]:
+    """Likelihood ratio and Wald tests of the parameters at positions `at`, the others being nuisance."""
+    used = optimum.kept[at]
+    df = int(used.sum())
+    ratio = max(0.0, 2 * (optimum.last.log_likelihood - null))
+    wald = quadratic_form(optimum.beta[at][used], covariance[np.ix_(used, used)])
+    return {
+        "likelihood_ratio": Test(ratio, df, _chi(df, ratio), "likelihood ratio test", n),
+        "wald": Test(wald, df, _chi(df, wald), "Wald test", n),
+    }
+
+
+def quadratic_form(vector: NDArray[Any], matrix: NDArray[Any]) -> float:
+    """v' M^-1 v on the correlation scale of M, so that columns of any size are treated alike."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    inner = matrix * np.outer(scale, scale)
+    return float((scale * vector) @ np.linalg.lstsq(inner, scale * vector, rcond=1e-14)[0])
 
 
 def _chi(df: int, value: float) -> float:

@@ -67,13 +67,11 @@ def frailty(
         optimum = _fit(problem, len(columns), 1 / variance, spread)
         return _corrected(problem, optimum, len(columns), 1 / variance, deaths), optimum
 
+    def loss(log_theta: float) -> float:
+        return -marginal(math.exp(log_theta))[0]
+
     if theta is None:
-        found = minimize_scalar(
-            lambda log_theta: -marginal(math.exp(log_theta))[0],
-            bounds=(-9, 3),
-            method="bounded",
-            options={"xatol": 1e-6},
-        )
+        found: Any = minimize_scalar(loss, bounds=(-9, 3), method="bounded", options={"xatol": 1e-6})
         theta = math.exp(float(found.x))
     value, optimum = marginal(theta)
     ratio = max(0.0, 2 * (value - plain.log_likelihood[1]))
@@ -83,7 +81,8 @@ def frailty(
     reasons = {name: why for name, why in reasons_of(optimum, columns).items() if name in columns}
     lost = np.array([name in reasons for name in columns], bool)
     return FrailtyModel(
-        columns, np.where(lost, np.nan, optimum.beta[:p]), np.where(lost, np.nan, np.sqrt(np.diag(covariance))), covariance,
+        columns, np.where(lost, np.nan, optimum.beta[:p]), np.where(lost, np.nan, np.sqrt(np.diag(covariance))),
+        covariance,
         (plain.log_likelihood[0], value), {"frailty": test}, n, float((times.state > 0).sum()), None, level,
         f"Cox, shared gamma frailty, {ties} ties", reasons,
         theta=theta, clusters=tuple(map(str, group.levels)), effects=optimum.beta[p:],

@@ -15,7 +15,6 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.core.outcome import Times
 from sequela.estimates.cox import reasons_of, three_tests
 from sequela.estimates.likelihood import Step, weighted_product
 from sequela.estimates.newton import maximise
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
+
+    from sequela.core.outcome import Times
 
     Block = tuple[Times, NDArray[Any]]
 
@@ -141,17 +142,17 @@ def _evaluate(blocks: Callable[[], Iterable[Block]], axis: _Axis, beta: NDArray[
         (a, b): np.bincount(at, each * f**a / den**b, J) for a, b in ((0, 1), (1, 1), (0, 2), (1, 2), (2, 2))
     }
     lived = np.concatenate([[0.0], np.cumsum(c[0, 1])])
-    S1, E1, observed, information = np.zeros((J, p)), np.zeros((J, p)), np.zeros(p), np.zeros((p, p))
+    bins1, E1, observed, information = np.zeros((J, p)), np.zeros((J, p)), np.zeros(p), np.zeros((p, p))
     for block in blocks():
         rows = _rows(block, axis, beta)
         for k in range(p):
-            S1[:, k] += _range_sum(rows, rows.risk * rows.X[:, k], J)
+            bins1[:, k] += _range_sum(rows, rows.risk * rows.X[:, k], J)
             E1[:, k] += np.bincount(rows.tied, (rows.risk * rows.X[:, k])[rows.event], J)
         observed += rows.weights[rows.event] @ rows.X[rows.event]
         exposure = lived[np.maximum(rows.stop, rows.start)] - lived[rows.start]
         exposure[rows.event] -= c[1, 1][rows.tied]
         information += weighted_product(rows.X, rows.risk * exposure)
-    S1 = S1[::-1].cumsum(axis=0)[::-1]
+    S1 = bins1[::-1].cumsum(axis=0)[::-1]
     cross = (S1 * c[1, 2][:, None]).T @ E1
     information -= weighted_product(S1, c[0, 2]) - cross - cross.T + weighted_product(E1, c[2, 2])
     return Step(value, observed - c[0, 1] @ S1 + c[1, 1] @ E1, information)

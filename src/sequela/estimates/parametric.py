@@ -19,7 +19,7 @@ from scipy.special import expit, gammainc, gammaincc, gammaln, log_expit, log_nd
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.estimates.cox import three_tests
+from sequela.estimates.cox import covariate_tests
 from sequela.estimates.design import design
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
@@ -105,7 +105,7 @@ class ParametricModel(Model):
     def median(self, x: Any) -> float:
         """Fitted median survival time for one row of covariates."""
         eta = self.coef[0] + float(np.asarray(x, float) @ self.coef[1:])
-        low, high = -40.0, 40.0
+        low, high, middle = -40.0, 40.0, 0.0
         for _ in range(200):
             middle = (low + high) / 2
             above = self.law.log_survival(np.array([middle]))[0] > math.log(0.5)
@@ -136,10 +136,12 @@ def parametric(
     Z = np.column_stack([np.ones(len(times)), matrix])
     shape = math.nan
     if distribution == "gengamma":
-        profile = minimize_scalar(
-            lambda q: -_fit(times, Z, generalised_gamma(q), True).last.log_likelihood, bounds=(-3, 4), method="bounded",
+        profile: Any = minimize_scalar(
+            lambda q: _profile_loss(times, Z, float(q)),  # pyright: ignore[reportUnknownLambdaType]
+            bounds=(-3, 4),
+            method="bounded",
             options={"xatol": 1e-7},
-        )  # fmt: skip
+        )
         shape = float(profile.x)
         law = generalised_gamma(shape)
     else:
@@ -154,6 +156,10 @@ def parametric(
     )
 
 
+def _profile_loss(times: Times, Z: NDArray[Any], q: float) -> float:
+    return -_fit(times, Z, generalised_gamma(q), True).last.log_likelihood
+
+
 def _model(
     times: Times, Z: NDArray[Any], optimum: Optimum, covariance: NDArray[Any], names: tuple[str, ...],
     distribution: str, law: Law, shape: float, level: float, free: bool,
@@ -161,7 +167,9 @@ def _model(
     p = len(names)
     null = _fit(times, Z[:, :1], law, free)
     scale = math.exp(optimum.beta[-1]) if free else 1.0
-    tests = {"wald": three_tests(optimum, covariance, len(times))["wald"]}
+    tests = covariate_tests(
+        optimum, covariance[1:p, 1:p], np.arange(1, p), null.last.log_likelihood, len(times)
+    )
     reasons = {} if optimum.converged else dict.fromkeys(names, "not converged")
     reasons |= {names[i]: "aliased with the columns before it" for i in np.flatnonzero(~optimum.kept[:p])}
     lost = np.array([name in reasons for name in names])

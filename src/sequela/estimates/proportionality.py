@@ -48,7 +48,7 @@ class Proportionality:
 
 
 def transformed(times: Times, at: NDArray[Any], transform: Transform) -> NDArray[Any]:
-    """g at the event times `at`; "km" is one minus the overall Kaplan-Meier curve just before, "rank" the mid-rank among all exits."""
+    """g at the event times `at`: "km" is one minus the overall curve just before, "rank" the mid-rank of exits."""
     if transform == "identity":
         return at.astype(float)
     if transform == "log":

@@ -14,7 +14,7 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.estimates.cox import three_tests
+from sequela.estimates.cox import covariate_tests
 from sequela.estimates.design import design
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
@@ -74,14 +74,15 @@ def royston_parmar(
     p, k = matrix.shape[1], df + 1
     null = _fit(times, matrix[:, :0], u, event, knots)
     covariance = optimum.covariance[k:, k:]
-    wald = {"wald": three_tests(optimum, optimum.covariance, len(times))["wald"]} if not p else {}
+    tests = covariate_tests(optimum, covariance, np.arange(k, k + p), null.last.log_likelihood, len(times))
     values = (null.last.log_likelihood, optimum.last.log_likelihood)
     reasons = {labels[i]: "aliased with the columns before it" for i in np.flatnonzero(~optimum.kept[k:])}
     reasons |= {} if optimum.converged else dict.fromkeys(labels, "not converged")
     lost = np.array([name in reasons for name in labels], bool)
     return SplineModel(
-        labels, np.where(lost, np.nan, optimum.beta[k:]), np.where(lost, np.nan, np.sqrt(np.diag(covariance))), covariance,
-        values, wald, len(times), float(event.sum()), None, level, f"Royston-Parmar, df {df}", reasons,
+        labels, np.where(lost, np.nan, optimum.beta[k:]), np.where(lost, np.nan, np.sqrt(np.diag(covariance))),
+        covariance,
+        values, tests, len(times), float(event.sum()), None, level, f"Royston-Parmar, df {df}", reasons,
         gamma=optimum.beta[:k], knots=knots, optimum=optimum,
     )  # fmt: skip
 
