@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
+
+
+def _aside(path: Path) -> Path:
+    """A name beside `path`, on the same disk, that nothing has yet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -19,23 +24,17 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: the directory does not exist or cannot be written.
     """
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path = path.resolve()
+    aside = _aside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with aside.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(aside).chmod(0o666 & ~_umask())
-        Path(aside).replace(path)
+        aside.replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextmanager
@@ -43,11 +42,18 @@ def replace_directory(path: Path) -> Generator[Path]:
     """A directory to fill beside `path`; it takes the place of `path` only when the block ends well.
 
     An error or Ctrl-C removes the directory aside and leaves what stood at `path` as it was.
+
+    Raises:
+        NotADirectoryError: `path` is a file.
+        OSError: the place beside `path` cannot be written.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file, not a directory")
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    aside = _aside(path)
     try:
-        aside.chmod(0o777 & ~_umask())
+        aside.mkdir()
         yield aside
         _swap(aside, path)
     except BaseException:
@@ -56,14 +62,15 @@ def replace_directory(path: Path) -> Generator[Path]:
 
 
 def _swap(aside: Path, path: Path) -> None:
+    """Put `aside` in the place of `path`; if that fails, `path` is as it was."""
     if not path.exists():
         aside.rename(path)
         return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-    path.replace(old / "was")
+    was = _aside(path)
+    path.rename(was)
     try:
         aside.rename(path)
     except BaseException:
-        (old / "was").replace(path)
+        was.rename(path)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(was, ignore_errors=True)
