@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sequela.audit.design import audit_design
+    from sequela.clinic.lines import lines
     from sequela.core.outcome import Times
     from sequela.estimates.cox import cox
     from sequela.estimates.curves import kaplan_meier
     from sequela.estimates.tests import log_rank
-    from sequela.walk import run
     from sequela.study.model import Study
+    from sequela.walk import run
 
-__all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "log_rank", "run"]
+__all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "lines", "log_rank", "run"]
 
 _HOMES: Final = {
     "Study": "sequela.study.model",
@@ -22,6 +23,7 @@ _HOMES: Final = {
     "audit_design": "sequela.audit.design",
     "cox": "sequela.estimates.cox",
     "kaplan_meier": "sequela.estimates.curves",
+    "lines": "sequela.clinic.lines",
     "log_rank": "sequela.estimates.tests",
     "run": "sequela.walk",
 }

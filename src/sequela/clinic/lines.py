@@ -21,14 +21,17 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import polars as pl
 
+from sequela.clinic.drugs import read_dictionary
+from sequela.clinic.rules import RuleSet, read_rules
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from sequela.clinic.rules import RuleSet
 
 LINE_SCHEMA: dict[str, Any] = {
     "subject": pl.String,
@@ -252,6 +255,94 @@ def lines_of_therapy(
     table = pl.DataFrame(records, schema=LINE_SCHEMA, orient="row")
     where = pl.DataFrame(placed, schema={"row": pl.Int64, "step": pl.Int32, "rule": pl.String}, orient="row")
     return Lines(Sequences(table, legend, rules.stamp), where.sort("row"))
+
+
+def lines(treatments: Any, rules: str | RuleSet = "generic-28-120") -> Sequences:
+    """Lines of therapy from a frame of treatments.
+
+    Args:
+        treatments: any data frame with the columns `patient`, `drug` (free text), `start` and `end` (whole days, or
+            dates, which become days since 1970-01-01; a missing end is ongoing), and optionally `stop_reason`.
+        rules: a shipped rule set by name, the path of a rule-set file, or a `RuleSet`.
+
+    Returns:
+        The lines with the reason of every boundary; see `Sequences`.
+
+    Raises:
+        UsageError: a column is missing, a drug is unknown, a start is missing, or an end lies before its start; every
+            such row is named.
+        StudyError: there is no such rule set.
+    """
+    frame = _given(treatments)
+    dictionary = read_dictionary()
+    matches = {text: dictionary.match(text) for text in frame["drug"].unique().to_list() if text is not None}
+    agents = {text: list(match.agents) for text, match in matches.items() if match is not None}
+    named = frame.with_columns(
+        pl.col("drug").replace_strict(agents, default=None, return_dtype=pl.List(pl.String)).alias("agent")
+    )
+    _refuse_rows(named)
+    chosen = read_rules(rules) if isinstance(rules, str) else rules
+    found = lines_of_therapy(
+        named.explode("agent"), chosen, lambda agent: frozenset(dictionary.classes(agent))
+    )
+    return found.sequences
+
+
+def _given(treatments: Any) -> pl.DataFrame:
+    frame: pl.DataFrame = nw.from_native(treatments, eager_only=True).to_polars()
+    absent = [name for name in ("patient", "drug", "start", "end") if name not in frame.columns]
+    if absent:
+        raise UsageError(
+            Finding(
+                "T110",
+                "error",
+                f"the treatments have no column {', '.join(map(repr, absent))}",
+                found=", ".join(frame.columns),
+                allowed="patient, drug, start, end, and optionally stop_reason",
+                remedy="rename the columns of the frame",
+            )
+        )
+    if "stop_reason" not in frame.columns:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias("stop_reason"))
+    days = [
+        pl.col(n).cast(pl.Date).cast(pl.Int32) if frame[n].dtype.is_temporal() else pl.col(n).cast(pl.Int32)
+        for n in ("start", "end")
+    ]
+    return (
+        frame.select(pl.col("patient").cast(pl.String), pl.col("drug").cast(pl.String), *days, "stop_reason")
+        .with_row_index("row")
+        .with_columns(pl.col("row").cast(pl.Int64))
+    )
+
+
+def _refuse_rows(frame: pl.DataFrame) -> None:
+    reason = (
+        pl.when(pl.col("patient").is_null())
+        .then(pl.lit("no patient"))
+        .when(pl.col("agent").is_null())
+        .then(pl.format("unknown drug {}", pl.col("drug").fill_null("(missing)")))
+        .when(pl.col("start").is_null())
+        .then(pl.lit("no start"))
+        .when(pl.col("end") < pl.col("start"))
+        .then(pl.lit("end before start"))
+    )
+    bad = frame.with_columns(reason.alias("reason")).filter(pl.col("reason").is_not_null())
+    if bad.is_empty():
+        return
+    rows = bad.select("row", "patient", "reason").iter_rows()
+    raise UsageError(
+        [
+            Finding(
+                "T111",
+                "error",
+                why,
+                Where(line=row, patient=patient),
+                allowed="a known drug, a start, and an end not before it",
+                remedy="correct the row, or leave it out and count it",
+            )
+            for row, patient, why in rows
+        ]
+    )
 
 
 def _by_patient(treatments: pl.DataFrame) -> Iterator[tuple[str, list[Treatment]]]:
