@@ -20,9 +20,17 @@ _EMPHASIS: Final = (
 )
 
 
+_HYPHENATED: Final = re.compile(r"(?<![\w-])\w{1,6}-\w*\d\w{0,4}(?![\w-])")
+
+
+def unbroken(text: str) -> Markup:
+    """Escaped text in which short names such as T-DM1 or Ki-67 stay on one line."""
+    return Markup(_HYPHENATED.sub(r'<span class="unbroken">\g<0></span>', str(escape(text))))
+
+
 def emphasis(text: str) -> Markup:
     """Plain text with `**strong**`, `*emphasis*` and `` `code` ``; everything else is escaped."""
-    html = str(escape(text))
+    html = str(unbroken(text))
     for pattern, replacement in _EMPHASIS:
         html = pattern.sub(replacement, html)
     return Markup(html)
@@ -40,7 +48,7 @@ TEMPLATES: Final = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-cast("dict[str, Any]", TEMPLATES.filters).update(emphasis=emphasis, slug=slug)
+cast("dict[str, Any]", TEMPLATES.filters).update(emphasis=emphasis, slug=slug, unbroken=unbroken)
 cast("dict[str, Any]", TEMPLATES.globals).update(
     footnotes=tables.footnotes, spanners=tables.spanners, blocks=tables.blocks
 )

@@ -26,7 +26,7 @@ from sequela.report.document import (
     render,
 )
 from sequela.report.figures import save
-from sequela.report.html import emphasis
+from sequela.report.html import emphasis, unbroken
 from tests.unit.report import demo
 
 if TYPE_CHECKING:
@@ -149,6 +149,15 @@ def test_users_words_are_escaped_and_the_banner_is_there(document: Document) -> 
 def test_emphasis_leaves_arithmetic_and_stars_alone() -> None:
     assert emphasis("2 * 3 * 4 and CYP2D6*4") == "2 * 3 * 4 and CYP2D6*4"
     assert emphasis("*so* **strong** `x < 1`") == "<em>so</em> <strong>strong</strong> <code>x &lt; 1</code>"
+
+
+def test_short_names_with_a_hyphen_stay_on_one_line() -> None:
+    assert unbroken("T-DM1 & Ki-67") == (
+        '<span class="unbroken">T-DM1</span> &amp; <span class="unbroken">Ki-67</span>'
+    )
+    assert (
+        unbroken("progression-free, 2019-02-03, second-line") == "progression-free, 2019-02-03, second-line"
+    )
 
 
 def test_links_name_the_files_beside(document: Document, folder: Path) -> None:

@@ -46,7 +46,9 @@ def test_files_are_the_same_every_time_and_text_stays_text(figure: Figure, tmp_p
     pdf = first["pdf"].read_bytes()
     assert b"/Type3" not in pdf
     assert b"/CreationDate" not in pdf
-    rows = list(csv.reader(io.StringIO(first["csv"].read_text(encoding="utf-8"))))
+    warning, numbers = first["csv"].read_text(encoding="utf-8").split("\n", 1)
+    assert warning == f"# {demo.BANNER}"
+    rows = list(csv.reader(io.StringIO(numbers)))
     assert len({len(row) for row in rows}) == 1
     assert len(rows) > 1
 
@@ -99,6 +101,14 @@ def test_a_median_that_is_not_reached_is_said() -> None:
     curve = estimate(Times(np.array([10, 20, 30]), np.array([1, 0, 0])))
     words = [text.get_text() for text in kaplan_meier({"All": curve}, time_unit="day").draw.texts]
     assert any(word.startswith("NR") for word in words)
+
+
+def test_survival_beyond_the_last_follow_up_is_a_dash_and_not_called_a_median() -> None:
+    curve = estimate(Times(np.array([10, 20, 30]), np.array([1, 0, 0])))
+    figure = kaplan_meier({"All": curve}, time_unit="day", landmarks=(20, 40))
+    words = [text.get_text() for text in figure.draw.texts]
+    assert words.count("–") == 1
+    assert "–, beyond the last follow-up." in figure.caption
 
 
 def test_delayed_entry_is_explained() -> None:

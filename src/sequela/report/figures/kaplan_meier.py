@@ -14,7 +14,7 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding
 from sequela.core.units import DAYS_PER
-from sequela.core.wording import PLAIN, Style
+from sequela.core.wording import DASH, PLAIN, Style
 from sequela.report.figures.counts import is_delayed, risk_counts
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Width, clean, width_of
@@ -96,7 +96,7 @@ def kaplan_meier(
     return Figure(
         id=id,
         title=title or y_label,
-        caption=_caption(groups, bool(entries), note),
+        caption=_caption(groups, digest, bool(entries), note),
         alt=_alt(digest, y_label),
         data=_data(groups, time_unit),
         draw=draw(groups, digest, ticks, look),
@@ -149,7 +149,7 @@ def _group(
     )
 
 
-def _caption(groups: list[Group], exact: bool, note: str) -> str:
+def _caption(groups: list[Group], digest: Summary, exact: bool, note: str) -> str:
     curve = groups[0].curve
     parts = [
         f"{curve.method} estimates with pointwise {100 * curve.level:g}% confidence bands "
@@ -165,6 +165,8 @@ def _caption(groups: list[Group], exact: bool, note: str) -> str:
         if not exact:
             parts.append("Between exits it is that of the next exit.")
     parts.append("CI, confidence interval; NR, not reached.")
+    if any(DASH in row for row in digest.cells):
+        parts.append(f"{DASH}, beyond the last follow-up.")
     return " ".join([*parts, note]).strip()
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sequela.core.estimate import Curve, Estimate
 
 SIZE: Final = 7.5
+NOT_REACHED: Final = "NR"
 GAP: Final = 4.0  # mm between columns
 KEY: Final = 8.5  # mm for the line sample and the space after it
 SENTENCE: Final = 62.0  # mm that a sentence may always take, where there is room
@@ -83,25 +84,30 @@ def summary(
 
 def _cells(curve: Curve, unit: str, landmarks: Sequence[float], style: Style, percent: bool) -> list[str]:
     scale = DAYS_PER[curve.unit] / DAYS_PER[unit]
-    cells = [f"{curve.events.sum():.0f} / {curve.n}", _with_limits(curve.median(), scale, 1, style)]
+    cells = [
+        f"{curve.events.sum():.0f} / {curve.n}",
+        _with_limits(curve.median(), scale, 1, style, NOT_REACHED),
+    ]
     times = [time / scale for time in landmarks]
     known = _at(curve, times)
-    return cells + [_with_limits(one, 100 if percent else 1, 1 if percent else 2, style) for one in known]
+    return cells + [
+        _with_limits(one, 100 if percent else 1, 1 if percent else 2, style, DASH) for one in known
+    ]
 
 
 def _at(curve: Curve, times: Sequence[float]) -> list[Estimate]:
     return [curve.at(time) for time in times]
 
 
-def _with_limits(estimate: Estimate, scale: float, digits: int, style: Style) -> str:
+def _with_limits(estimate: Estimate, scale: float, digits: int, style: Style, missing: str) -> str:
+    """Value and limits; `missing` stands for a value that there is not."""
+    if not math.isfinite(estimate.value) and not math.isfinite(estimate.lower):
+        return missing
     value, lower, upper = (
-        _reached(limit * scale, digits, style) for limit in (estimate.value, estimate.lower, estimate.upper)
+        number(limit * scale, digits, style) if math.isfinite(limit) else missing
+        for limit in (estimate.value, estimate.lower, estimate.upper)
     )
-    return value if value == lower == upper == "NR" else f"{value} ({lower}{DASH}{upper})"
-
-
-def _reached(value: float, digits: int, style: Style) -> str:
-    return number(value, digits, style) if math.isfinite(value) else "NR"
+    return f"{value} ({lower}{DASH}{upper})"
 
 
 def draw_summary(page: Page, words: Summary, corner: tuple[float, float], room: float) -> Box:
