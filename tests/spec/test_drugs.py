@@ -23,7 +23,7 @@ CONJUGATES = {
 QUARANTINED = {
     "5F4 Leucovorin": "perhaps 5-FU with leucovorin, but 5F4 is no name",
     "CCDP": "cisplatin (CDDP) or carboplatin (CBDCA), each one slip away",
-    "RBBX 01": "a code without a published meaning",
+    "RBBX 01": "a code whose meaning could not be found",
     "Taxoterecin": "no such drug; begins like Taxotere, ends like another",
     "Vamydex": "no such drug",
 }

@@ -119,15 +119,14 @@ def _repeated(source: Source, frame: pl.DataFrame) -> list[Finding]:
     if not source.key or source.key == ("patient",):
         return []
     again = frame.filter(pl.struct(source.key).is_duplicated() & ~pl.struct(source.key).is_first_distinct())
-    patient = pl.col("patient") if "patient" in frame.columns else pl.lit(None, pl.String).alias("patient")
+    who = pl.col("patient") if "patient" in frame.columns else pl.lit(None, pl.String)
+    parts = pl.concat_list(pl.col(source.key).cast(pl.String)).alias("_key")
     findings: list[Finding] = []
-    for file, line, who, *values in again.select(
-        "_file", "_line", patient, pl.concat_list(pl.col(source.key).cast(pl.String))
-    ).iter_rows():
-        where = Where(file, line, ", ".join(source.key), who)
+    for file, line, patient, key in again.select("_file", "_line", who.alias("_who"), parts).iter_rows():
         findings.append(Finding(
-            "R205", "error", "an earlier row has the same key", where, ", ".join(map(str, values[0])),
-            "each key once", f"take one of the rows out, or mend `key` under [sources.{source.name}]",
+            "R205", "error", "an earlier row has the same key",
+            Where(file, line, ", ".join(source.key), patient), ", ".join(map(str, key)), "each key once",
+            f"take one of the rows out, or mend `key` under [sources.{source.name}]",
         ))  # fmt: skip
     return findings
 
