@@ -143,12 +143,12 @@ def test_forest_draws_no_marker_for_a_reference() -> None:
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (lambda: kaplan_meier({}), "R100"),
-        (lambda: kaplan_meier(dict.fromkeys("abcdefg", FIGURES[0])), "R100"),  # type: ignore[arg-type]
-        (lambda: forest([]), "R101"),
-        (lambda: forest([ForestRow("A", estimate=-0.2, low=0.1, high=0.3)]), "R102"),
-        (lambda: agreement([[1, 2]], ["a"], ["b"]), "R103"),
-        (lambda: swimmer([]), "R104"),
+        (lambda: kaplan_meier({}), "F100"),
+        (lambda: kaplan_meier(dict.fromkeys("abcdefg", FIGURES[0])), "F100"),  # type: ignore[arg-type]
+        (lambda: forest([]), "F101"),
+        (lambda: forest([ForestRow("A", estimate=-0.2, low=0.1, high=0.3)]), "F102"),
+        (lambda: agreement([[1, 2]], ["a"], ["b"]), "F103"),
+        (lambda: swimmer([]), "F104"),
     ],
 )
 def test_wrong_input_is_refused_with_a_code(call: object, code: str) -> None:

@@ -31,7 +31,7 @@ def test_every_figure_and_every_block_is_named() -> None:
 def test_every_code_is_explained() -> None:
     sources = (ROOT / "src" / "sequela" / "report" / "figures").glob("*.py")
     raised = {
-        code for path in sources for code in re.findall(r'"(R\d{3})"', path.read_text(encoding="utf-8"))
+        code for path in sources for code in re.findall(r'"(F\d{3})"', path.read_text(encoding="utf-8"))
     }
     assert raised
-    assert raised == set(re.findall(r"^\| (R\d{3}) \|", MANUAL, re.MULTILINE))
+    assert raised == set(re.findall(r"^\| (F\d{3}) \|", MANUAL, re.MULTILINE))

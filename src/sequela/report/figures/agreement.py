@@ -62,7 +62,7 @@ def agreement(
     counts = np.asarray(matrix, float)
     if counts.shape != (len(rows), len(columns)):
         raise UsageError(
-            Finding("R103", "error", "the matrix does not fit its names", found=f"{counts.shape}",
+            Finding("F103", "error", "the matrix does not fit its names", found=f"{counts.shape}",
                     allowed=f"({len(rows)}, {len(columns)})")
         )  # fmt: skip
     names = ([clean(name) for name in rows], [clean(name) for name in columns])

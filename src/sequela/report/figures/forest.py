@@ -107,13 +107,13 @@ def naive_and_corrected(
 
 def _check(rows: Sequence[ForestRow]) -> None:
     if not rows:
-        raise UsageError(Finding("R101", "error", "a forest plot needs at least one row"))
+        raise UsageError(Finding("F101", "error", "a forest plot needs at least one row"))
     for row in rows:
         numbers = [value for value in (row.estimate, row.low, row.high) if value is not None]
         if any(value < 0 or math.isnan(value) for value in numbers):
             raise UsageError(
                 Finding(
-                    "R102",
+                    "F102",
                     "error",
                     f"forest row {row.label!r} {row.level!r} has a ratio or limit that is no positive number",
                     found=", ".join(f"{value:g}" for value in numbers),

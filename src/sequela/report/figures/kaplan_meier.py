@@ -80,7 +80,7 @@ def kaplan_meier(
     """
     if not 1 <= len(curves) <= 6:
         raise UsageError(
-            Finding("R100", "error", "a survival plot takes one to six curves", found=str(len(curves)),
+            Finding("F100", "error", "a survival plot takes one to six curves", found=str(len(curves)),
                     remedy="split the groups over several figures")
         )  # fmt: skip
     last = max_time or max(

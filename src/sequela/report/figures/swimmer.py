@@ -85,7 +85,7 @@ def swimmer(
     """
     if not 1 <= len(lanes) <= MOST:
         raise UsageError(
-            Finding("R104", "error", f"a swimmer plot takes 1 to {MOST} patients", found=str(len(lanes)),
+            Finding("F104", "error", f"a swimmer plot takes 1 to {MOST} patients", found=str(len(lanes)),
                     remedy="draw a sample, and say how it was drawn")
         )  # fmt: skip
     labels = list(dict.fromkeys(segment.label for lane in lanes for segment in lane.segments))
