@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from sequela.core.finding import Finding
-    from sequela.walk import Result
     from sequela.study.model import Study
+    from sequela.walk import Result
 
 OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -85,8 +85,8 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
     Example:  sequela demo ovarian
     """
     from sequela.cli.examples import copy_example
-    from sequela.walk import run
     from sequela.study.model import Study
+    from sequela.walk import run
 
     if (null or seed is not None) and name != "sepher":
         raise click.UsageError("--null and --seed belong to the simulated study: sequela demo sepher")
@@ -128,9 +128,9 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from datetime import datetime
 
     from sequela.audit.design import audit_design
+    from sequela.study.model import Study
     from sequela.walk.outputs import write_checks
     from sequela.walk.path import walk
-    from sequela.study.model import Study
 
     protocol = Study.read(study)
     with _progress(quiet=as_json) as tell:
@@ -162,9 +162,9 @@ def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, ex
     Example:  sequela run my-study --plan
     """
     from sequela.cli.plan import planned
+    from sequela.study.model import Study
     from sequela.walk import run as whole
     from sequela.walk.path import base_of
-    from sequela.study.model import Study
 
     protocol = Study.read(study)
     target = out or base_of(protocol) / "out"

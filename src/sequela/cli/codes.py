@@ -13,7 +13,12 @@ from sequela.core.finding import Finding
 
 def catalogue() -> dict[str, dict[str, Any]]:
     """Every code with `title`, `severity`, `text` and `remedy`, in order."""
-    return tomllib.loads((files("sequela") / "data" / "codes.toml").read_text("utf-8"))
+    data = files("sequela") / "data"
+    texts = [entry for entry in data.iterdir() if entry.name.startswith("codes") and entry.name.endswith(".toml")]
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        found |= tomllib.loads(text.read_text("utf-8"))
+    return dict(sorted(found.items()))
 
 
 def explain(code: str) -> str:

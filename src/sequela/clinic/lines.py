@@ -17,6 +17,7 @@ Source: the parameters published for oncology line-of-therapy algorithms (Meng e
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 LINE_SCHEMA: dict[str, Any] = {
     "subject": pl.String,
@@ -76,6 +77,11 @@ class Line:
     stop_reason: str | None
     rows: tuple[tuple[int, str], ...]
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Regimen and companions."""
+        return (*self.regimen, *self.companions)
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -86,6 +92,8 @@ class Lines:
 
 
 _NEVER = 10**9
+MOST_AGENTS = 63
+OTHER = "other_agents"
 OPENING = frozenset({"first treatment", "gap", "new drug"})
 
 
@@ -213,7 +221,10 @@ def _maintenance(line: _Open, rules: RuleSet) -> int | None:
 
 
 def lines_of_therapy(
-    treatments: pl.DataFrame, rules: RuleSet, classes: Callable[[str], frozenset[str]]
+    treatments: pl.DataFrame,
+    rules: RuleSet,
+    classes: Callable[[str], frozenset[str]],
+    asked: frozenset[str] = frozenset(),
 ) -> Lines:
     """Lines of every patient.
 
@@ -222,39 +233,42 @@ def lines_of_therapy(
             is ongoing), `stop_reason`. Rows that do not count are left out beforehand.
         rules: the rule set.
         classes: the classes of an agent.
+        asked: agents that somebody asks for: each keeps a bit of its own in the mask. Where more than 63 agents
+            were given, the rarest of the others share the bit `OTHER`; the lists of names stay whole.
 
     Raises:
-        ValueError: more than 63 agents, which do not fit into one mask.
+        ValueError: more than 62 of the agents given are asked for.
     """
-    legend = tuple(sorted(treatments["agent"].unique().to_list()))
-    sequences = Sequences(pl.DataFrame(schema=LINE_SCHEMA), legend, rules.stamp)
-    records: list[tuple[Any, ...]] = []
+    found: list[tuple[str, Line]] = []
     placed: list[tuple[int, int | None, str]] = []
     for patient, rows in _by_patient(treatments):
-        lines, outside = fold(rows, rules, classes)
+        mine, outside = fold(rows, rules, classes)
         placed.extend((row, None, rule) for row, rule in outside)
-        for line in lines:
-            placed.extend((row, line.number, rule) for row, rule in line.rows)
-            mask = sequences.mask({*line.regimen, *line.companions})
-            records.append(
-                (
-                    patient,
-                    line.number,
-                    line.start,
-                    line.end,
-                    mask,
-                    line.start_reason,
-                    line.end_reason,
-                    line.rule,
-                    list(line.regimen),
-                    list(line.companions),
-                    line.maintenance_start,
-                    line.stop_reason,
-                )
-            )
-    table = pl.DataFrame(records, schema=LINE_SCHEMA, orient="row")
+        placed.extend((row, line.number, rule) for line in mine for row, rule in line.rows)
+        found.extend((patient, line) for line in mine)
+    legend = _legend(Counter(agent for _, line in found for agent in line.agents), asked)
+    bits = {agent: 1 << bit for bit, agent in enumerate(legend)}
+    table = pl.DataFrame([_record(who, line, bits) for who, line in found], schema=LINE_SCHEMA, orient="row")
     where = pl.DataFrame(placed, schema={"row": pl.Int64, "step": pl.Int32, "rule": pl.String}, orient="row")
     return Lines(Sequences(table, legend, rules.stamp), where.sort("row"))
+
+
+def _legend(counts: Counter[str], asked: frozenset[str]) -> tuple[str, ...]:
+    if len(counts) <= MOST_AGENTS:
+        return tuple(sorted(counts))
+    kept = sorted(asked & set(counts))
+    common = [agent for agent, _ in counts.most_common() if agent not in asked]
+    return (*sorted([*kept, *common[: MOST_AGENTS - 1 - len(kept)]]), OTHER)
+
+
+def _record(patient: str, line: Line, bits: Mapping[str, int]) -> tuple[Any, ...]:
+    mask = 0
+    for agent in line.agents:
+        mask |= bits.get(agent, bits.get(OTHER, 0))
+    return (
+        *(patient, line.number, line.start, line.end, mask, line.start_reason, line.end_reason, line.rule),
+        *(list(line.regimen), list(line.companions), line.maintenance_start, line.stop_reason),
+    )
 
 
 def lines(treatments: Any, rules: str | RuleSet = "generic-28-120") -> Sequences:
@@ -282,9 +296,7 @@ def lines(treatments: Any, rules: str | RuleSet = "generic-28-120") -> Sequences
     )
     _refuse_rows(named)
     chosen = read_rules(rules) if isinstance(rules, str) else rules
-    found = lines_of_therapy(
-        named.explode("agent"), chosen, lambda agent: frozenset(dictionary.classes(agent))
-    )
+    found = lines_of_therapy(named.explode("agent"), chosen, dictionary.classes)
     return found.sequences
 
 

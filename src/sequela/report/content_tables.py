@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     )
 
 
+NOT_REACHED = "NR, not reached"
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """What all tables and figures of one report share: house style, unit of time, banner."""
@@ -55,21 +58,19 @@ class House:
         return Cell(DASH, notes=(f"No test: {test.reason}.",)) if test.reason else self.p(test.p)
 
     def time(self, estimate: Estimate, digits: int = 1) -> Cell:
-        """A time in days as `45.0 (43.2 to 48.8)` in the report's unit."""
+        """A time in days as `45.0 (43.2 to 48.8)` in the report's unit; NR is not reached."""
         scale = days_in(self.unit)
-        if math.isnan(estimate.value):
-            lower = (
-                f" ({number(estimate.lower / scale, digits, self.style)} to not reached)"
-                if math.isfinite(estimate.lower)
-                else ""
-            )
-            return Cell((estimate.reason or "not reached").removeprefix("median ") + lower)
-        limits = [
-            limit / scale if not math.isnan(limit) else math.inf for limit in (estimate.lower, estimate.upper)
-        ]
-        inside = interval(limits[0], limits[1], digits, self.style)
-        text = f"{number(estimate.value / scale, digits, self.style)} ({inside})"
-        return Cell(text, estimate.value / scale, (("lower", limits[0]), ("upper", limits[1])))
+        known = not math.isnan(estimate.value)
+        if not known and not math.isfinite(estimate.lower):
+            return Cell("NR" if estimate.reason == "median not reached" else estimate.reason or DASH)
+        limits = [self._limit(limit / scale, digits) for limit in (estimate.lower, estimate.upper)]
+        value = number(estimate.value / scale, digits, self.style) if known else "NR"
+        text = f"{value} ({limits[0]}{self.style.interval}{limits[1]})"
+        parts = (("lower", estimate.lower / scale), ("upper", estimate.upper / scale))
+        return Cell(text, estimate.value / scale if known else None, parts)
+
+    def _limit(self, limit: float, digits: int) -> str:
+        return number(limit, digits, self.style) if math.isfinite(limit) else "NR" if limit > 0 else DASH
 
     def ratio(self, estimate: Estimate | None) -> Cell:
         """A hazard ratio as `1.79 (1.23 to 2.61)`."""
@@ -291,7 +292,7 @@ def survival(content: Survival, house: House) -> Table:
     ]
     notes = [
         f"Time from {content.origin}. Kaplan-Meier; interval log-transformed; median as R survfit; "
-        "median follow-up by reverse Kaplan-Meier.",
+        f"median follow-up by reverse Kaplan-Meier; {NOT_REACHED}.",
         "Delayed entry: patients are at risk only from their entry." if content.delayed else "",
         f"{content.test.method}: p {p_words(content.test.p, house)}."
         if content.test and not content.test.reason
@@ -389,7 +390,9 @@ def medians(content: MedianTable, house: House) -> Table:
             for cell in (house.time(estimate, 0), house.test(test))
         ]
         rows.append(Row(row.label, (Cell(str(row.n), row.n), *cells), 1))
-    notes = ("Kaplan-Meier; interval log-transformed. p values: log-rank over the sequence groups.",)
+    notes = (
+        f"Kaplan-Meier; interval log-transformed; {NOT_REACHED}. p values: log-rank over the sequence groups.",
+    )
     return house.table(content.heading, columns, rows, notes, stub="Sequence")
 
 
@@ -399,16 +402,16 @@ def printed(content: PrintedTable, house: House) -> Table:
         Row(
             f"{row.endpoint}: {row.group}",
             (
-                Cell(
-                    "not reached" if row.printed is None else number(row.printed, 0, house.style), row.printed
-                ),
+                Cell("NR" if row.printed is None else number(row.printed, 0, house.style), row.printed),
                 house.time(row.ours),
             ),
         )
         for row in content.rows
     ]
     columns = [Column("Printed, months"), Column(f"Here, {house.unit}s\n(95% CI)")]
-    return house.table(content.heading, columns, rows, (f"Printed: {content.source}.",), stub="Median")
+    return house.table(
+        content.heading, columns, rows, (f"Printed: {content.source}. {NOT_REACHED}.",), stub="Median"
+    )
 
 
 def correction(content: Correction, house: House) -> Table:
@@ -439,7 +442,7 @@ def correction(content: Correction, house: House) -> Table:
                 notes=notes,
             )
         )
-    notes = [f"{content.endpoint}. Place in the analysis is settled at {content.settled}."]
+    notes = [f"{content.endpoint}. Place in the analysis is settled at {content.settled}. {NOT_REACHED}."]
     if len(content.groups) == 2:
         notes.append(
             f"Hazard ratio: {content.groups[1]} against {content.groups[0]}; "

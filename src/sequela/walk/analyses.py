@@ -29,18 +29,18 @@ from sequela.report.content import (
     PrintedTable,
     Survival,
 )
+from sequela.study.expressions import write
+from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Printed, TreatmentsByLine
 from sequela.walk.agreement import agreement
 from sequela.walk.describe import describe
 from sequela.walk.regression import regression
-from sequela.study.expressions import write
-from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Printed, TreatmentsByLine
 
 if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.estimate import Test
     from sequela.core.outcome import Times
-    from sequela.walk.path import Walk
     from sequela.study.model import Analysis
+    from sequela.walk.path import Walk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -298,11 +298,12 @@ def _line_summary(walk: Walk, analysis: TreatmentsByLine, table: pl.DataFrame, n
             (name, int(((here["agents"] & walk.people.mask(name)) != 0).sum())) for name in analysis.classes
         )
         return LineSummary(number, here.height, given, 0)
-    labels = {agent: walk.dictionary.label(agent) for agent in walk.lines.sequences.legend}
+    agents = here["regimen"].explode().drop_nulls().unique().to_list()
+    labels = {agent: walk.dictionary.label(agent) for agent in agents}
     named = (
         pl.col("regimen")
-        .list.sort()
         .list.eval(pl.element().replace_strict(labels, return_dtype=pl.String))
+        .list.sort()
         .list.join(" + ")
     )
     names = here.with_columns(named.alias("name"))

@@ -14,17 +14,17 @@ from sequela.core.units import DAYS_PER_MONTH
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import kaplan_meier
 from sequela.report.content import Corrected, Correction
-from sequela.walk.analyses import Population, compare, grouped, heading, nobody, population, together
 from sequela.study.expressions import parse
 from sequela.study.timing import WHOLE_COURSE, line_start
+from sequela.walk.analyses import Population, compare, grouped, heading, nobody, population, together
 
 if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.outcome import Times
     from sequela.report.content import Heading
-    from sequela.walk.path import Walk
     from sequela.study.model import Endpoint
     from sequela.study.timing import Moment
+    from sequela.walk.path import Walk
 
 
 def corrections(walk: Walk) -> tuple[Correction, ...]:

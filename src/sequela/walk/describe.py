@@ -19,8 +19,8 @@ from sequela.report.content import Described, LevelCounts, Numeric, Variable
 if TYPE_CHECKING:
     from sequela.core.estimate import Test
     from sequela.report.content import Heading
-    from sequela.walk.path import Walk
     from sequela.study.model import Covariate, Describe
+    from sequela.walk.path import Walk
 
 
 def describe(

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sequela.report.pages import Pages
-    from sequela.walk.path import Walk
     from sequela.study.model import Study
+    from sequela.walk.path import Walk
 
 BANNER = "Simulated patients"
 LIBRARIES = ("numpy", "scipy", "polars", "pydantic", "matplotlib", "jinja2", "pyreadstat")

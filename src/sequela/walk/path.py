@@ -19,6 +19,9 @@ from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.reading import read
 from sequela.records.source import Column, Source
+from sequela.study.expressions import LineHas, LineOf, LineOfStart, atoms
+from sequela.study.model import TreatmentsByLine
+from sequela.study.names import expressions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
     from sequela.records.reading import Table
     from sequela.study import model
     from sequela.study.model import SourceFile, Study
+
+
+AGENT_ATOMS = (LineHas, LineOf, LineOfStart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +109,17 @@ def _members(dictionary: Dictionary) -> dict[str, frozenset[str]]:
     return {name: frozenset(agents) for name, agents in found.items()}
 
 
+def _asked(study: Study, members: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The agents that the study file asks for, by name or by class."""
+    named = {
+        atom.agent for _, node in expressions(study) for atom in atoms(node) if isinstance(atom, AGENT_ATOMS)
+    }
+    for analysis in study.analyses:
+        if isinstance(analysis, TreatmentsByLine):
+            named |= set(analysis.classes)
+    return frozenset(agent for name in named for agent in members.get(name, ()))
+
+
 def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda _: None) -> Walk:
     """From the study's records to its endpoints.
 
@@ -120,8 +137,9 @@ def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda 
     progress("joining patients, treatments and events")
     records = registry(study, tables, dictionary, rules)
     progress("deriving lines of therapy")
-    lines = lines_of_therapy(records.used, rules, lambda agent: frozenset(dictionary.classes(agent)))
-    everyone = people(study, records, lines.sequences, _members(dictionary))
+    members = _members(dictionary)
+    lines = lines_of_therapy(records.used, rules, dictionary.classes, _asked(study, members))
+    everyone = people(study, records, lines.sequences, members)
     progress("selecting the cohort")
     steps = select(study, everyone)
     groups, ungrouped = assign_groups(study, everyone, steps[-1].patients)
