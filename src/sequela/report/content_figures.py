@@ -163,8 +163,9 @@ def naive_and_corrected(content: Correction, house: House) -> Figure:
             row.hazard_ratio.upper if row.hazard_ratio else None,
             row.p,
             reason=row.reason,
+            tone="main" if place else "plain",
         )
-        for row in content.rows
+        for place, row in enumerate(content.rows)
     ]
     title = f"{content.endpoint}: {content.groups[1]} against {content.groups[0]}, as asked and corrected"
     return forest(rows, id=content.heading.id, title=title, style=house.style, banner=house.banner)

@@ -308,7 +308,8 @@ def survival(content: Survival, house: House) -> Table:
         else "",
         content.note,
     ]
-    return house.table(content.heading, columns, rows, notes, stub="Group")
+    head = replace(content.heading, number="", title=f"{content.heading.title}: medians and follow-up")
+    return house.table(head, columns, rows, notes, stub="Group")
 
 
 def p_words(p: float, house: House) -> str:

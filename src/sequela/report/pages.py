@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sequela.core.wording import interval, number
@@ -94,10 +95,13 @@ class Pages:
         house = House.of(study.report.style, study.report.time_unit, banner)
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
+        attrition = tabulate.attrition(steps, house)
+        if not any(analysis.number for analysis in study.analyses):
+            attrition, parts, mended = _numbered(attrition, parts, mended)
         return cls(
             study,
             house,
-            tabulate.attrition(steps, house),
+            attrition,
             draw.selection(steps, groups, house),
             parts,
             mended,
@@ -130,9 +134,9 @@ class Pages:
             Section(
                 "selection",
                 "Selection of patients",
-                (self._figure(self.flow, drawn, directory), _table(self.attrition)),
+                (self._figure(self.flow, drawn, directory, self._flow_number), _table(self.attrition)),
             ),
-            *(Section(part.id, _title(part), self._part(part, drawn, directory)) for part in self.parts),
+            *(Section(part.id, part.title, self._part(part, drawn, directory)) for part in self.parts),
         ]
         if self.design:
             sections.append(
@@ -150,6 +154,10 @@ class Pages:
             (*self.findings, *self.design),
             _manifest(record),
         )
+
+    @property
+    def _flow_number(self) -> str:
+        return "Figure 1" if self.attrition.number else ""
 
     def _figure(
         self, figure: Figure, drawn: dict[str, dict[str, Path]], directory: Path, label: str = ""
@@ -315,8 +323,18 @@ def _correction(content: Correction, house: House) -> Part:
     )
 
 
-def _title(part: Part) -> str:
-    return f"{part.number}. {part.title}" if part.number else part.title
+def _numbered(
+    attrition: Table, parts: tuple[Part, ...], corrections: tuple[Part, ...]
+) -> tuple[Table, tuple[Part, ...], tuple[Part, ...]]:
+    """Tables and figures numbered in reading order, where the study numbers none itself; the flow is Figure 1."""
+    tables, figures = count(2), count(2)
+
+    def number(part: Part) -> Part:
+        labelled = tuple(replace(table, number=f"Table {next(tables)}") for table in part.tables)
+        return replace(part, tables=labelled, number=f"Figure {next(figures)}" if part.figures else "")
+
+    both = [tuple(map(number, group)) for group in (parts, corrections)]
+    return replace(attrition, number="Table 1"), both[0], both[1]
 
 
 def _table(table: Table) -> TableBlock:
