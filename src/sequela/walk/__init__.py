@@ -64,14 +64,18 @@ def run(
     Raises:
         DataError: the records cannot be used, nobody is left, or an endpoint has no events.
         StudyError: the study asks for something that does not exist.
+        UsageError: `out` holds something that no run has made.
     """
     from sequela.audit.design import audit_design
     from sequela.report.content import Regression, Survival
     from sequela.report.pages import Pages
     from sequela.walk.analyses import analyse
     from sequela.walk.corrections import corrections
-    from sequela.walk.outputs import BANNER, manifest, write
+    from sequela.walk.outputs import BANNER, manifest, require_own, write
 
+    directory = Path(out) if out is not None else None
+    if directory is not None:
+        require_own(directory)
     clock = now or datetime.now().astimezone()
     walked = walk(study, today=clock.date(), progress=progress)
     require_cohort(walked)
@@ -93,7 +97,6 @@ def run(
         BANNER if study.study.simulated else None,
     )
     record = manifest(walked, clock)
-    directory = Path(out) if out is not None else None
     if directory is not None:
         write(pages, walked, record, directory, _frames(walked), progress)
     return Result(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,41 @@ def write(
             aside / "run.json",
             json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n",
         )
+        _keep_strangers(out, aside)
+
+
+def require_own(out: Path) -> None:
+    """Refuse to write into a directory that no run has made.
+
+    Raises:
+        UsageError: `out` is a file, or holds something but no `run.json`.
+    """
+    inside = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
+    if out.is_file() or (inside - {"checks.html"} and "run.json" not in inside):
+        found = ", ".join(sorted(inside)[:5]) if inside else "a file"
+        raise UsageError(
+            Finding(
+                "X107",
+                "error",
+                "the output directory holds something that is no run",
+                Where(str(out)),
+                found=found,
+                allowed="a new or empty directory, or that of an earlier run",
+                remedy="give another directory: --out DIR; nothing was written",
+            )
+        )
+
+
+def _keep_strangers(out: Path, aside: Path) -> None:
+    """Copy over what somebody else put into an earlier run's directory: nothing is lost."""
+    if not (out / "run.json").is_file():
+        return
+    own = set(json.loads((out / "run.json").read_text("utf-8")).get("outputs", {})) | {"run.json"}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out)
+        if path.is_file() and name.as_posix() not in own and not (aside / name).exists():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, aside / name)
 
 
 def write_checks(study: Study, findings: tuple[Finding, ...]) -> Path:
