@@ -128,6 +128,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from datetime import datetime
 
     from sequela.audit.design import audit_design
+    from sequela.report.console import console, print_by_place, tally
     from sequela.study.model import Study
     from sequela.walk.outputs import write_checks
     from sequela.walk.path import walk
@@ -141,9 +142,8 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
     else:
-        _print_findings(shown, err=False)
-        click.echo(_tally(findings))
-        click.echo(f"by patient and centre: {page}")
+        print_by_place(shown, console(sys.stdout, os.environ))
+        click.echo(f"{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}")
     return _verdict(findings, exit_zero=exit_zero)
 
 
@@ -271,18 +271,11 @@ def _verdict(findings: Sequence[Finding], *, exit_zero: bool) -> int:
     return FINDINGS if errors and not exit_zero else OK
 
 
-def _tally(findings: Sequence[Finding]) -> str:
-    counts = {
-        severity: sum(finding.severity == severity for finding in findings)
-        for severity in ("error", "warning", "note")
-    }
-    return ", ".join(f"{n} {severity}{'s' if n != 1 else ''}" for severity, n in counts.items())
+def _print_findings(findings: Sequence[Finding]) -> None:
+    """What went wrong, on standard error."""
+    from sequela.report.console import console, print_findings
 
-
-def _print_findings(findings: Sequence[Finding], *, err: bool = True) -> None:
-    from sequela.report.console import findings_text
-
-    click.echo(findings_text(findings), err=err)
+    print_findings(findings, console(sys.stderr, os.environ))
 
 
 @contextmanager
@@ -300,6 +293,8 @@ def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
 
 def _told(result: Result, study: Study, *, as_json: bool) -> None:
     """The outcome of a run in a few lines."""
+    from sequela.report.console import tally
+
     if as_json:
         click.echo(json.dumps(_as_json(result), indent=1, ensure_ascii=False))
         return
@@ -311,7 +306,7 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
             click.echo(f"{content.endpoint}, {content.groups[1]} against {content.groups[0]}")
             for row in content.rows:
                 click.echo(f"  {row.label}: {_ratio(row)}")
-    click.echo(_tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
+    click.echo(tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
     click.echo(
         f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)"
     )

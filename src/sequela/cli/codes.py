@@ -14,7 +14,9 @@ from sequela.core.finding import Finding
 def catalogue() -> dict[str, dict[str, Any]]:
     """Every code with `title`, `severity`, `text` and `remedy`, in order."""
     data = files("sequela") / "data"
-    texts = [entry for entry in data.iterdir() if entry.name.startswith("codes") and entry.name.endswith(".toml")]
+    texts = [
+        entry for entry in data.iterdir() if entry.name.startswith("codes") and entry.name.endswith(".toml")
+    ]
     found: dict[str, dict[str, Any]] = {}
     for text in texts:
         found |= tomllib.loads(text.read_text("utf-8"))

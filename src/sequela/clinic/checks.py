@@ -279,6 +279,18 @@ def _unusable(reason: str) -> Callable[[Records], pl.DataFrame]:
     return rows
 
 
+def _before_index(records: Records) -> pl.DataFrame:
+    """One row a patient: adjuvant treatments are expected here, and counted together."""
+    rows = _unusable("before the index date")(records)
+    drugs = pl.col("drug").unique(maintain_order=True).str.join(", ")
+    found = pl.concat_str(
+        pl.len().cast(pl.String),
+        pl.when(pl.len() == 1).then(pl.lit(" row: ")).otherwise(pl.lit(" rows: ")),
+        drugs,
+    ).alias("found")
+    return rows.group_by("patient", maintain_order=True).agg(pl.col("_file", "_line").first(), found)
+
+
 def _unknown_drugs(records: Records) -> pl.DataFrame:
     rows = _unusable("drug not in the dictionary")(records)
     near = {text: ", ".join(records.dictionary.suggest(text)) for text in rows["drug"].drop_nulls().unique()}
@@ -451,7 +463,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         "start",
         "a start on or after the index date, less the lookback",
         "nothing to do if it is (neo-)adjuvant; the row makes no line",
-        _unusable("before the index date"),
+        _before_index,
     ),
     Check(
         "C317",

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from sequela.report.checks import counts, gravest_first
+from sequela.report.checks import by_place, counts, gravest_first
 from sequela.report.tables import to_text
 
 if TYPE_CHECKING:
@@ -72,6 +72,33 @@ def print_findings(findings: Sequence[Finding], out: Console, limit: int | None 
     if limit is not None and len(ordered) > limit:
         out.print(Text(f"… and {len(ordered) - limit} more"))
     out.print(Text(tally(findings), style="bold"))
+
+
+def print_by_place(findings: Sequence[Finding], out: Console) -> None:
+    """Print findings by centre and patient, a line each; what concerns no patient stands first, in full."""
+    general = [finding for finding in findings if finding.where.patient is None]
+    if general:
+        print_findings(general, out)
+    for centre, patients in by_place([finding for finding in findings if finding.where.patient is not None]):
+        out.print(Text(f"centre {centre}" if centre else "no centre", style="bold"))
+        for patient, own in patients:
+            out.print(Text(f"  {patient}"))
+            for finding in own:
+                line = Text(f"    {finding.severity} {finding.code}  {_short(finding)}")
+                line.stylize(_STYLES[finding.severity], 4, 4 + len(finding.severity))
+                out.print(line, soft_wrap=True)
+
+
+def _short(finding: Finding) -> str:
+    where = finding.where
+    place = f"{where.file}:{where.line}" if where.file and where.line else where.file or ""
+    words = [
+        place,
+        f"`{where.field}`" if where.field else "",
+        finding.message,
+        f"({finding.found})" if finding.found else "",
+    ]
+    return "  ".join(word for word in words if word)
 
 
 def print_table(table: Table, out: Console) -> None:
