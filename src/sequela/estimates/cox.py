@@ -242,7 +242,7 @@ def _fit(times: Times, problem: Problem, ties: str, stratum: Labels | None, scal
     small = build_problem(part, np.ascontiguousarray(problem.X[rows]), ties, sub, *thin)
     rough = maximise(evaluator(small, ties), zero, scale)
     near = rough.beta if rough.converged and not rough.running.any() else zero
-    return maximise(objective, near, scale, first)
+    return maximise(objective, near, scale, first, polish=1e-13)
 
 
 def _model(

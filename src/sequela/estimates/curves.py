@@ -17,7 +17,7 @@ from sequela.core.estimate import Curve
 from sequela.core.finding import Finding
 from sequela.core.outcome import Times
 from sequela.estimates.intervals import Interval, limits
-from sequela.estimates.risk import RiskTable, risk_table
+from sequela.estimates.risk import RiskTable, across, risk_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +209,7 @@ def _curve(
     convention: str,
 ) -> Curve:
     survival, variance, hazard, hazard_variance = rule(table)
-    keep = table.exits.any(axis=1)
+    keep = across(table.exits) > 0
     at_risk = table.at_risk()[keep]
     survival, variance = survival[keep], variance[keep]
     lower, upper = limits(survival, np.sqrt(variance), level, interval)

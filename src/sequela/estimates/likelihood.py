@@ -16,6 +16,7 @@ Sources: Cox (1972); Breslow (1974); Efron (JASA 1977); Therneau and Grambsch (2
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from sequela.estimates.risksets import Carriers, RiskSets
 
-BLOCK = 8192  # rows in one weighted product: the scaled copy stays in cache
+BLOCK = 80_000  # numbers in one weighted product: the scaled copy stays in cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,13 @@ class Problem:
     weights: NDArray[Any] | None
     offset: NDArray[Any] | None
     efron: bool
+
+    @cached_property
+    def observed(self) -> NDArray[Any]:
+        """Weighted sum of x over the events (p): the part of the score that never changes."""
+        rows = self.X[self.sets.event]
+        ones = np.ones(len(rows)) if self.weights is None else self.weights[self.sets.event]
+        return ones @ rows
 
     def weigh(self, values: NDArray[Any]) -> NDArray[Any]:
         """`values` times the case weights."""
@@ -81,17 +89,17 @@ def scalars(problem: Problem, risk: NDArray[Any]) -> Scalars:
             c01 = mass * inverse
             return Scalars(c01, zero, c01 * inverse, zero, zero, float(mass @ np.log(total)), mass)
         events = sets.tied_sum(risk[sets.event])
-        f = sets.rank / sets.deaths[sets.tied]
-        den = total[sets.tied] - f * events[sets.tied]
-        each = (mass / sets.deaths)[sets.tied]
+        f, at = sets.share, sets.each
+        den = total[at] - f * events[at]
+        each = (mass / sets.deaths)[at]
         first = each / den
         second = first / den
         return Scalars(
-            hazard=sets.tied_sum(first),
-            tied=sets.tied_sum(first * f),
-            c02=sets.tied_sum(second),
-            c12=sets.tied_sum(second * f),
-            c22=sets.tied_sum(second * f * f),
+            hazard=sets.summed(first),
+            tied=sets.summed(first * f),
+            c02=sets.summed(second),
+            c12=sets.summed(second * f),
+            c22=sets.summed(second * f * f),
             log_den=float(each @ np.log(den)),
             mass=mass,
         )
@@ -127,16 +135,10 @@ def evaluate(problem: Problem, beta: NDArray[Any]) -> Step:
         p = len(beta)
         return Step(-np.inf, np.zeros(p), np.zeros((p, p)))
     S1, E1 = covariate_sums(problem, risk)
-    score = events_sum(problem) - parts.hazard @ S1
+    score = problem.observed - parts.hazard @ S1
     if E1 is not None:
         score = score + parts.tied @ E1
     return Step(value, score, information(problem, risk, parts, S1, E1))
-
-
-def events_sum(problem: Problem) -> NDArray[Any]:
-    """Weighted sum of x over the events (p)."""
-    rows = problem.X[problem.sets.event]
-    return rows.sum(axis=0) if problem.weights is None else problem.weights[problem.sets.event] @ rows
 
 
 def covariate_sums(problem: Problem, risk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -170,10 +172,11 @@ def weighted_product(X: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
     """X' diag(v) X in blocks that fit the cache."""
     n, p = X.shape
     result = np.zeros((p, p))
-    scaled = np.empty((min(BLOCK, n), p))
-    for low in range(0, n, BLOCK):
-        rows = X[low : low + BLOCK]
-        part = np.multiply(rows, v[low : low + BLOCK, None], out=scaled[: len(rows)])
+    block = max(256, BLOCK // max(p, 1))
+    scaled = np.empty((min(block, n), p))
+    for low in range(0, n, block):
+        rows = X[low : low + block]
+        part = np.multiply(rows, v[low : low + block, None], out=scaled[: len(rows)])
         result += part.T @ rows
     return result
 

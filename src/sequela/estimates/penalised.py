@@ -116,9 +116,9 @@ def _slope(problem: Problem, beta: NDArray[Any], M: NDArray[Any]) -> NDArray[Any
     lived[sets.event] -= tied[sets.tied]
     pull = np.einsum("ij,jk,ik->i", lived, M, X)
     result = X.T @ (risk * (exposure * q - 2 * pull))
-    f = sets.rank / sets.deaths[sets.tied] if E1 is not None else np.zeros(len(sets.tied))
+    f = sets.share if E1 is not None else np.zeros(len(sets.each))
     events = risk[sets.event]
-    total, at = sets.total(risk), sets.tied
+    total, at = sets.total(risk), sets.each
     den = total[at] - f * sets.tied_sum(events)[at]
     mean = S1[at] if E1 is None else S1[at] - f[:, None] * E1[at]
     mean = mean / den[:, None]

@@ -66,11 +66,11 @@ class RiskTable:
     @property
     def events(self) -> NDArray[Any]:
         """Events of any cause at each row, weighted."""
-        return self.leaving[:, 1:].sum(axis=1)
+        return across(self.leaving[:, 1:])
 
     def at_risk(self, squared: bool = False) -> NDArray[Any]:
         """Weighted number at risk at each row's time in its own group and stratum (m values)."""
-        leaving = (self.leaving_squared if squared else self.leaving).sum(axis=1)
+        leaving = across(self.leaving_squared if squared else self.leaving)
         entered = self.entered_squared if squared else self.entered
         net = leaving - entered  # a row entering at t is not yet at risk at t: both count from t onwards
         result = np.empty(len(net))
@@ -96,6 +96,14 @@ class RiskTable:
         if other == 0:  # so that sum(tables) works
             return self
         return NotImplemented
+
+
+def across(columns: NDArray[Any]) -> NDArray[Any]:
+    """Sum over the few columns of a tall array, column by column: several times as fast as .sum(axis=1)."""
+    total = columns[:, 0].copy()
+    for k in range(1, columns.shape[1]):
+        total += columns[:, k]
+    return total
 
 
 def risk_table(times: Times, by: Any = None, strata: Any = None) -> RiskTable:
@@ -144,9 +152,11 @@ def _counted(times: Times, line: Timeline, cell: Any, cells: int) -> _Counts:
     else:
         keys = np.arange(size)
     sums = _sums(times, base, start, line, len(keys), causes)
-    used = sums["exits"].any(axis=1) | (sums["entered"] > 0)
+    used = across(sums["exits"]) > 0
     if line.entry is not None:
         used |= np.bincount(start, minlength=len(keys)) > 0
+    if used.all():
+        return _Counts(keys, sums)
     at = np.flatnonzero(used)
     return _Counts(keys[at], {name: values[at] for name, values in sums.items()})
 
@@ -154,35 +164,26 @@ def _counted(times: Times, line: Timeline, cell: Any, cells: int) -> _Counts:
 def _sums(times: Times, base: Any, start: Any, line: Timeline, size: int, causes: int) -> dict[str, Any]:
     code = base * (causes + 1) + times.state
     exits = np.bincount(code, minlength=size * (causes + 1)).reshape(size, causes + 1)
-    weights = times.weights if times.weighted else None
+    if not times.weighted:
+        entered = np.zeros(size) if start is None else np.bincount(start, minlength=size).astype(float)
+        leaving = exits.astype(float)
+        return {"exits": exits, **dict(zip(SUMS[:4], (leaving, leaving, entered, entered), strict=True))}
     sums: dict[str, Any] = {"exits": exits}
-    for name, power in (("", 1), ("_squared", 2)):
-        column = None if weights is None else weights**power
-        leaving = (
-            exits if column is None else np.bincount(code, column, len(exits.ravel())).reshape(exits.shape)
-        )
-        entered = np.zeros(size)
-        if start is not None:
-            late = None if column is None else column[line.entry > 0]  # pyright: ignore[reportOptionalOperand]
-            entered = np.bincount(start, late, size)
-        sums["leaving" + name], sums["entered" + name] = leaving, entered
+    for name, column in (("", times.weights), ("_squared", times.weights**2)):
+        sums["leaving" + name] = np.bincount(code, column, exits.size).reshape(exits.shape)
+        late = None if line.entry is None else column[line.entry > 0]
+        sums["entered" + name] = np.zeros(size) if start is None else np.bincount(start, late, size)
     return sums
 
 
 def _table(counts: _Counts, line: Timeline, groups: Any, strata: Any, times: Times) -> RiskTable:
-    width = max(1, len(line.values))
-    cell, position = (
-        np.divmod(counts.keys, width) if len(groups) * len(strata) > 1 else (0 * counts.keys, counts.keys)
-    )
-    sums = {
-        name: np.asarray(values, np.int64 if name == "exits" else float)
-        for name, values in counts.sums.items()
-    }
-    stratum, group = np.divmod(cell, len(groups)) if len(strata) > 1 else (0 * cell, cell)
-    entry_times = line.values[position]
-    return RiskTable(
-        groups, strata, entry_times, group, stratum, **sums, unit=times.unit, origin=times.origin
-    )
+    one = np.zeros(len(counts.keys), np.intp)
+    cell, position = one, counts.keys
+    if len(groups) * len(strata) > 1:
+        cell, position = np.divmod(counts.keys, max(1, len(line.values)))
+    stratum, group = np.divmod(cell, len(groups)) if len(strata) > 1 else (one, cell)
+    facts: dict[str, Any] = {"unit": times.unit, "origin": times.origin}
+    return RiskTable(groups, strata, line.values[position], group, stratum, **counts.sums, **facts)
 
 
 def merge(tables: Iterable[RiskTable]) -> RiskTable:

@@ -33,7 +33,8 @@ class RiskSets:
         entered: n values, or None without delayed entry: `start` where it lies after the first event time
             of the stratum, else 0.
         event: positions of the rows with an event; `tied` their event times; `deaths` J counts.
-        rank: position of each event row inside its tied set, 0...d-1.
+        each: for every event, in the order of event times, its event time; `share` = 0, 1/d, ..., (d-1)/d
+            inside each tied set; `first` the place of each event time's first event.
     """
 
     time: NDArray[Any]
@@ -45,7 +46,9 @@ class RiskSets:
     event: NDArray[Any]
     tied: NDArray[Any]
     deaths: NDArray[Any]
-    rank: NDArray[Any]
+    each: NDArray[Any]
+    share: NDArray[Any]
+    first: NDArray[Any]
 
     @property
     def ties(self) -> bool:
@@ -74,6 +77,10 @@ class RiskSets:
     def tied_sum(self, values: NDArray[Any]) -> NDArray[Any]:
         """Sum of `values` of the event rows at each event time (J)."""
         return np.bincount(self.tied, values, len(self.time))
+
+    def summed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum of `values`, one per event in the order of `each`, at each event time (J)."""
+        return np.add.reduceat(values, self.first)
 
     def carriers(self) -> Carriers:
         """Sparse matrices that carry rows into risk sets and tied sets."""
@@ -146,6 +153,9 @@ def cox_risk_sets(times: Times, strata: Labels | None = None) -> RiskSets:
         entered = entered if entered is None else np.where(never, 0, entered)
     tied = stop[event] - 1
     deaths = np.bincount(tied, minlength=len(keys))
+    each = np.repeat(np.arange(len(keys)), deaths)
+    first = np.cumsum(deaths) - deaths
+    share = (np.arange(len(each)) - first[each]) / deaths[each]
     return RiskSets(
         line.values[keys % max(width, 1)],
         stratum,
@@ -156,7 +166,9 @@ def cox_risk_sets(times: Times, strata: Labels | None = None) -> RiskSets:
         event,
         tied,
         deaths,
-        _ranks(tied, deaths),
+        each,
+        share,
+        first,
     )
 
 
@@ -169,13 +181,3 @@ def _entries(
     start = np.searchsorted(keys, base, side="left") if first is None else first[base]
     lowest = 0 if strata is None else edges[strata.codes]
     return start, np.where(start > lowest, start, 0)
-
-
-def _ranks(tied: NDArray[Any], deaths: NDArray[Any]) -> NDArray[Any]:
-    """0, 1, 2, ... inside each tied set, in the order of the rows."""
-    if len(tied) == len(deaths):
-        return np.zeros(len(tied))
-    order = np.argsort(tied, kind="stable")
-    ranks = np.empty(len(tied))
-    ranks[order] = np.arange(len(tied)) - np.repeat(np.cumsum(deaths) - deaths, deaths)
-    return ranks

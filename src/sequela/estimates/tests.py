@@ -19,7 +19,7 @@ from scipy.special import chdtrc
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Test
 from sequela.core.finding import Finding
-from sequela.estimates.risk import RiskTable, risk_table
+from sequela.estimates.risk import RiskTable, across, risk_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,12 +49,12 @@ class RiskSets:
     @property
     def d(self) -> NDArray[Any]:
         """Events at each time."""
-        return self.events.sum(axis=1)
+        return across(self.events)
 
     @property
     def n(self) -> NDArray[Any]:
         """At risk at each time."""
-        return self.at_risk.sum(axis=1)
+        return across(self.at_risk)
 
     def before(self, extra: float = 0.0) -> NDArray[Any]:
         """Pooled survival just before each time, the product of 1 - d/(n + extra)."""
@@ -65,7 +65,7 @@ class RiskSets:
 def risk_sets(table: RiskTable) -> Iterator[RiskSets]:
     """Each stratum of `table` with all its groups side by side."""
     edges = np.searchsorted(table.stratum, np.arange(len(table.strata) + 1))
-    net = table.leaving.sum(axis=1) - table.entered
+    net = across(table.leaving) - table.entered
     for low, high in pairwise(edges.tolist()):
         rows = slice(low, high)
         times, position = np.unique(table.time[rows], return_inverse=True)
