@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sequela.core.finding import Finding
     from sequela.study.model import Study
     from sequela.walk import Result
+    from sequela.walk.explaining import Explanation
 
 OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -184,6 +185,39 @@ def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, ex
     return _verdict(result.findings, exit_zero=exit_zero)
 
 
+@sequela.command(name="explain-lines")
+@click.argument("patient")
+@STUDY
+@JSON
+def explain_lines(patient: str, study: Path, as_json: bool) -> int:
+    """One patient's lines of therapy with the rule behind every boundary, and the swimmer lane as a picture.
+
+    Example:  sequela explain-lines TCGA-04-1332 ovarian-demo
+    """
+    from dataclasses import asdict
+    from datetime import datetime
+
+    from sequela.report.figures import save
+    from sequela.study.model import Study
+    from sequela.walk.explaining import explain_lines as proof
+    from sequela.walk.explaining import lane
+    from sequela.walk.outputs import BANNER
+    from sequela.walk.path import walk
+
+    protocol = Study.read(study)
+    walked = walk(protocol, today=datetime.now().astimezone().date())
+    found = proof(walked, patient)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
+        return OK
+    _print_explanation(found)
+    if found.lines:
+        drawn = lane(walked, patient, BANNER if protocol.study.simulated else None)
+        paths = save(drawn, _directory(study) / "lanes")
+        click.echo(f"drawn: {paths['svg']}")
+    return OK
+
+
 @sequela.command()
 @STUDY
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run; STUDY/out by default.")
@@ -289,6 +323,23 @@ def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
     console = Console(stderr=True)
     with console.status("starting") as status:
         yield lambda step: status.update(step)
+
+
+def _print_explanation(found: Explanation) -> None:
+    click.echo(f"{found.patient}   rule set {found.rules}")
+    for line in found.lines:
+        click.echo(f"\n{line.title}\n  starts: {line.start_reason}   ends: {line.end_reason}")
+        if line.maintenance:
+            click.echo(f"  maintenance from {line.maintenance}")
+        for given in line.given:
+            click.echo(
+                f"  {given.start} to {given.end}  {given.drug}  = {given.agent}  [{given.rule}]  {given.where}"
+            )
+    if found.outside:
+        click.echo("\nIn no line")
+        for given in found.outside:
+            click.echo(f"  {given.start} to {given.end}  {given.drug}  [{given.rule}]  {given.where}")
+    click.echo("\nMoments: " + "; ".join(f"{label} {day}" for day, label in found.moments))
 
 
 def _told(result: Result, study: Study, *, as_json: bool) -> None:

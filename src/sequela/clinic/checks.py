@@ -33,15 +33,6 @@ class Records:
     dictionary: Dictionary
     today: date
 
-    @property
-    def clock(self) -> Callable[[int], str]:
-        """A day of the study's clock in words."""
-        if self.study.study.time == "days":
-            return lambda day: f"day {day}"
-        from datetime import date, timedelta
-
-        return lambda day: (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-
     def with_anchors(self, frame: pl.DataFrame) -> pl.DataFrame:
         """`frame` with the anchors' days and the centre of each patient."""
         people = self.registry.patients
@@ -104,7 +95,7 @@ def _source(records: Records, role: str) -> pl.DataFrame | None:
 
 def _days(records: Records, *columns: str) -> pl.Expr:
     """Words such as `start 2014-03-02, end 2014-02-28`."""
-    clock = records.clock
+    clock = records.study.day
     parts: list[pl.Expr] = []
     for i, column in enumerate(columns):
         label = column.lstrip("@").strip("_")

@@ -212,10 +212,14 @@ def _close(line: _Open, number: int, end_reason: str, rules: RuleSet) -> Line:
 
 
 def _maintenance(line: _Open, rules: RuleSet) -> int | None:
-    """First day after a drug of the regimen was dropped, when the others went on long enough."""
+    """First day after a drug of the regimen was dropped, when the others went on long enough.
+
+    A drug that another of its substitution set replaced was not dropped.
+    """
     ends: dict[str, int] = {}
     for treatment in line.regimen:
-        ends[treatment.agent] = max(ends.get(treatment.agent, treatment.start), _last_day(treatment))
+        group = next((s for s in rules.new_drug.substitutions if treatment.agent in s), (treatment.agent,))
+        ends[group[0]] = max(ends.get(group[0], treatment.start), _last_day(treatment))
     first_dropped = min(ends.values())
     return first_dropped + 1 if max(ends.values()) - first_dropped >= rules.maintenance.min_days else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -322,6 +323,12 @@ class Study(Part):
 
     path: Annotated[str, Field(exclude=True, json_schema_extra={"readOnly": True})] = ""
     sha256: Annotated[str, Field(exclude=True, json_schema_extra={"readOnly": True})] = ""
+
+    def day(self, day: int) -> str:
+        """A day of the study's clock in words: `2014-03-02`, or `day 61`."""
+        if self.study.time == "days":
+            return f"day {day}"
+        return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
     @classmethod
     def read(cls, path: Any) -> Study:

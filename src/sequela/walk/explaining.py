@@ -1,0 +1,184 @@
+"""Why one patient's lines are what they are: every boundary with its rule, every record with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from sequela.clinic.tables import anchor_column
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding, Where
+from sequela.core.units import days_in
+from sequela.report.figures import Event, Lane, Segment, swimmer
+
+if TYPE_CHECKING:
+    from sequela.report.figures import Figure
+    from sequela.walk.path import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One treatment record: as written, what it was taken for, and the rule that placed it (or why it is unused)."""
+
+    drug: str
+    agent: str
+    start: str
+    end: str
+    rule: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One line of therapy with its records."""
+
+    title: str
+    start_reason: str
+    end_reason: str
+    maintenance: str | None
+    given: tuple[Given, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A patient's lines, the records that are in none, and the rule set."""
+
+    patient: str
+    rules: str
+    lines: tuple[Explained, ...]
+    outside: tuple[Given, ...]
+    moments: tuple[tuple[str, str], ...]
+
+
+def explain_lines(walk: Walk, patient: str) -> Explanation:
+    """The lines of one patient with the proof of every boundary.
+
+    Raises:
+        UsageError: there is no such patient.
+    """
+    _require(walk, patient)
+    placed = walk.lines.placed.group_by("row").agg(pl.col("step").min(), pl.col("rule").first())
+    rows = (
+        walk.registry.treatments.filter(patient=patient)
+        .join(placed, on="row", how="left")
+        .sort("start", "row")
+    )
+    lines = walk.lines.sequences.table.filter(subject=patient)
+    explained = tuple(
+        _line(walk, line, rows.filter(step=line["step"])) for line in lines.iter_rows(named=True)
+    )
+    outside = tuple(_given(walk, row) for row in rows.filter(pl.col("step").is_null()).iter_rows(named=True))
+    return Explanation(patient, walk.rules.stamp, explained, outside, _moments(walk, patient))
+
+
+def _require(walk: Walk, patient: str) -> None:
+    known = walk.people.frame["patient"].to_list()
+    if patient in known:
+        return
+    near = get_close_matches(patient, known, 3)
+    raise UsageError(
+        Finding(
+            "X108",
+            "error",
+            f"there is no patient `{patient}`" + (f": did you mean `{near[0]}`?" if near else ""),
+            Where(walk.study.path, patient=patient),
+            allowed=f"one of the {len(known)} patients of the file",
+            remedy="give the identifier as it stands in the patients' file",
+        )
+    )
+
+
+def _line(walk: Walk, line: dict[str, Any], rows: pl.DataFrame) -> Explained:
+    names = " + ".join(walk.dictionary.label(agent) for agent in line["regimen"])
+    companions = ", ".join(walk.dictionary.label(agent) for agent in line["companions"])
+    span = f"{_day(walk, line['start'])} to {_day(walk, line['end'])}"
+    title = f"Line {line['step']}  {span}  {names}" + (f"  (with {companions})" if companions else "")
+    maintenance = None if line["maintenance_start"] is None else _day(walk, line["maintenance_start"])
+    given = tuple(_given(walk, row) for row in rows.iter_rows(named=True))
+    return Explained(title, line["start_reason"], line["end_reason"], maintenance, given)
+
+
+def _given(walk: Walk, row: dict[str, Any]) -> Given:
+    rule = row["rule"] or row["unused"] or ""
+    assumed = " (assumed)" if row["end_assumed"] and row["end"] is not None else ""
+    return Given(
+        row["drug"] or "",
+        walk.dictionary.label(row["agent"]) if row["agent"] else "",
+        _day(walk, row["start"], "not recorded"),
+        _day(walk, row["end"]) + assumed,
+        rule,
+        f"{row['_file']}:{row['_line']}",
+    )
+
+
+def _day(walk: Walk, day: int | None, absent: str = "ongoing") -> str:
+    return absent if day is None else walk.study.day(day)
+
+
+def _moments(walk: Walk, patient: str) -> tuple[tuple[str, str], ...]:
+    """The patient's dated moments, in order of time."""
+    row = walk.people.frame.filter(patient=patient).row(0, named=True)
+    found = [(row[anchor_column(name)], anchor.label or name) for name, anchor in walk.study.anchors.items()]
+    for name, dated in walk.registry.moments.items():
+        label = walk.study.anchors[name].label or name
+        found = [pair for pair in found if pair[1] != label]
+        found += [(day, label) for day in dated.filter(patient=patient)["day"]]
+    return tuple(
+        (walk.study.day(day), label) for day, label in sorted(pair for pair in found if pair[0] is not None)
+    )
+
+
+def lane(walk: Walk, patient: str, banner: str | None) -> Figure:
+    """The patient's swimmer lane: lines as bars, progressions and death as marks, from the start of line 1.
+
+    Raises:
+        UsageError: there is no such patient, or no line to draw.
+    """
+    _require(walk, patient)
+    lines = walk.lines.sequences.table.filter(subject=patient)
+    if lines.is_empty():
+        raise UsageError(
+            Finding(
+                "X109", "error", f"patient {patient} has no line of therapy", remedy="see why: sequela check"
+            )
+        )
+    unit = walk.study.report.time_unit
+    zero, scale = lines["start"][0], days_in(unit)
+    last = max([*lines["start"], *lines["end"].drop_nulls(), *_ends(walk, patient)])
+    segments = tuple(
+        Segment(
+            (line["start"] - zero) / scale,
+            ((last if line["end"] is None else line["end"]) - zero) / scale,
+            " + ".join(walk.dictionary.label(agent) for agent in line["regimen"]),
+        )
+        for line in lines.iter_rows(named=True)
+    )
+    events = [
+        Event((day - zero) / scale, walk.study.anchors[name].label or name)
+        for name, dated in walk.registry.moments.items()
+        for day in dated.filter(patient=patient)["day"]
+        if day >= zero
+    ]
+    row = walk.people.frame.filter(patient=patient).row(0, named=True)
+    for name, anchor in walk.study.anchors.items():
+        day = row[anchor_column(name)] if anchor.status else None
+        if day is not None:
+            events.append(Event((day - zero) / scale, anchor.label or name))
+    drawn = Lane(patient, segments, tuple(events), ongoing=lines["end"][-1] is None)
+    return swimmer(
+        [drawn],
+        id=f"lane-{patient}",
+        title=f"Lines of therapy of {patient}",
+        time_unit=unit,
+        x_label="Time since the start of line 1",
+        banner=banner,
+    )
+
+
+def _ends(walk: Walk, patient: str) -> list[int]:
+    row = walk.people.frame.filter(patient=patient).row(0, named=True)
+    days = [row[anchor_column(name)] for name, anchor in walk.study.anchors.items() if anchor.stage == "end"]
+    return [day for day in days if day is not None]
