@@ -16,10 +16,10 @@ from scipy.special import chdtrc, fdtrc, ndtr, stdtr, stdtrit
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, Test
 from sequela.core.finding import Finding
+from sequela.estimates.fisher import fisher
 from sequela.estimates.tables import (
     binomial_interval,
     chi_square,
-    fisher,
     kappa,
     likelihood_ratio,
     linear_by_linear,

@@ -1,32 +1,26 @@
-"""Tables of counts: chi-square family, Fisher's exact test, McNemar, kappa, exact binomial intervals.
+"""Tables of counts: chi-square family, McNemar, kappa, binomial intervals. Fisher's test is in `fisher`.
 
-Sources: Pearson (1900); Fisher (1935); Freeman and Halton (1951); Mehta and Patel (JASA 1983) for the bounds
-that spare most of the enumeration; McNemar (1947); Fleiss, Cohen and Everitt (1969); Clopper and Pearson
-(1934); Wilson (1927).
+Sources: Pearson (1900); McNemar (1947); Fleiss, Cohen and Everitt (1969); Clopper and Pearson (1934); Wilson
+(1927).
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.special import bdtr, betaincinv, chdtrc, gammaln
+from scipy.special import bdtr, betaincinv, chdtrc
 
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, Test, normal_p, normal_quantile
 from sequela.core.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import ArrayLike, NDArray
 
-NODES = 200_000  # states of the exact test beyond which it is refused
 
-
-def _counts(table: ArrayLike) -> NDArray[np.float64]:
+def counts(table: ArrayLike) -> NDArray[np.float64]:
     """The table without empty rows and columns.
 
     Raises:
@@ -44,7 +38,8 @@ def _counts(table: ArrayLike) -> NDArray[np.float64]:
     return cells[cells.sum(axis=1) > 0][:, cells.sum(axis=0) > 0]
 
 
-def _degenerate(cells: NDArray[Any], name: str) -> Test | None:
+def degenerate(cells: NDArray[Any], name: str) -> Test | None:
+    """The test that cannot be made because only one row or column holds counts, else None."""
     if min(cells.shape, default=0) < 2:
         return Test(
             math.nan, 0, math.nan, name, int(cells.sum()), "fewer than two rows or columns hold counts"
@@ -58,9 +53,9 @@ def _expected(cells: NDArray[Any]) -> NDArray[Any]:
 
 def chi_square(table: ArrayLike, correction: bool = False) -> Test:
     """Pearson's chi-square; `correction` is Yates' for 2 x 2 tables, bounded as in R's `chisq.test`."""
-    cells = _counts(table)
+    cells = counts(table)
     name = "chi-square test" + (" with continuity correction" if correction else "")
-    if missing := _degenerate(cells, name):
+    if missing := degenerate(cells, name):
         return missing
     expected = _expected(cells)
     away = np.abs(cells - expected)
@@ -73,8 +68,8 @@ def chi_square(table: ArrayLike, correction: bool = False) -> Test:
 
 def likelihood_ratio(table: ArrayLike) -> Test:
     """The likelihood-ratio chi-square, 2 sum O log(O/E)."""
-    cells = _counts(table)
-    if missing := _degenerate(cells, "likelihood-ratio chi-square test"):
+    cells = counts(table)
+    if missing := degenerate(cells, "likelihood-ratio chi-square test"):
         return missing
     ratio = np.where(cells > 0, cells / _expected(cells), 1.0)
     statistic = 2 * float((cells * np.log(ratio)).sum())
@@ -89,9 +84,9 @@ def linear_by_linear(
 ) -> Test:
     """Linear-by-linear association (Mantel-Haenszel), (n - 1) r^2, scores 1, 2, 3... unless given."""
     full = np.asarray(table, float)
-    cells = _counts(table)
+    cells = counts(table)
     name = "linear-by-linear association"
-    if missing := _degenerate(cells, name):
+    if missing := degenerate(cells, name):
         return missing
     u = (np.arange(full.shape[0]) if rows is None else np.asarray(rows, float))[full.sum(axis=1) > 0]
     v = (np.arange(full.shape[1]) if columns is None else np.asarray(columns, float))[full.sum(axis=0) > 0]
@@ -101,124 +96,6 @@ def linear_by_linear(
     spread = float((u**2 @ cells.sum(axis=1)) * (v**2 @ cells.sum(axis=0)))
     statistic = float((n - 1) * (u @ cells @ v) ** 2 / spread)
     return Test(statistic, 1, float(chdtrc(1, statistic)), name, int(n))
-
-
-def fisher(table: ArrayLike, draws: int = 0, rng: np.random.Generator | None = None) -> Test:
-    """Fisher's exact test of an r x c table (Freeman-Halton): tables no more likely than the observed.
-
-    The statistic is the probability of the observed table. With `draws`, the p-value is simulated from
-    `draws` tables with the same margins by `rng`: (1 + hits) / (1 + draws).
-
-    Raises:
-        UsageError: the table is too large to enumerate and no draws are asked for.
-    """
-    cells = _counts(table).astype(int)
-    if missing := _degenerate(cells.astype(float), "Fisher's exact test"):
-        return missing
-    if cells.shape[0] > cells.shape[1]:
-        cells = cells.T
-    rows, columns = cells.sum(axis=1), cells.sum(axis=0)
-    n = int(cells.sum())
-    base = float(gammaln(rows + 1).sum() + gammaln(columns + 1).sum() - gammaln(n + 1))
-    observed = -float(gammaln(cells + 1).sum())
-    if draws:
-        generator = rng or np.random.default_rng(0)
-        hits = _simulated(rows, columns, observed, draws, generator)
-        p = (1 + hits) / (1 + draws)
-        return Test(math.exp(base + observed), 0, p, f"Fisher's exact test, {draws} draws", n)
-    p = _enumerated(tuple(sorted(rows.tolist())), tuple(sorted(columns.tolist())), observed, base)
-    return Test(math.exp(base + observed), 0, min(1.0, p), "Fisher's exact test", n)
-
-
-def _simulated(rows: Any, columns: Any, observed: float, draws: int, rng: np.random.Generator) -> int:
-    left = np.repeat(np.arange(len(rows)), rows)
-    right = np.repeat(np.arange(len(columns)), columns)
-    hits = 0
-    for _ in range(draws):
-        code = left * len(columns) + rng.permutation(right)
-        cells = np.bincount(code, minlength=len(rows) * len(columns))
-        hits += -float(gammaln(cells + 1).sum()) <= observed + 1e-7
-    return hits
-
-
-def _enumerated(rows: tuple[int, ...], columns: tuple[int, ...], observed: float, base: float) -> float:
-    """Probability of the tables whose 1/product of cell factorials is at most the observed one.
-
-    Columns are filled one by one; a node is the (sorted) row margins still to be filled. Paths that reach a
-    node with the same past value are one. The least and greatest value of what may follow decide most
-    paths at once: all their ends count, or none.
-    """
-    slack = 1e-7
-    log_factorial = gammaln(np.arange(max(sum(rows), 1) + 2) + 1)
-
-    @cache
-    def ends(left: tuple[int, ...], stage: int) -> tuple[float, float]:
-        if stage == len(columns):
-            return 0.0, 0.0
-        if ends.cache_info().currsize > NODES:
-            raise _too_large(rows, columns)
-        low, high = math.inf, -math.inf
-        for rest, value in _fillings(left, columns[stage], log_factorial):
-            below, above = ends(rest, stage + 1)
-            low, high = min(low, value + below), max(high, value + above)
-        return low, high
-
-    total = 0.0
-    paths: dict[tuple[int, ...], dict[float, float]] = {rows: {0.0: 1.0}}
-    for stage in range(len(columns)):
-        following: dict[tuple[int, ...], dict[float, float]] = {}
-        for left, pasts in paths.items():
-            low, high = ends(left, stage)
-            mass = _rest(left, columns[stage:], log_factorial)
-            open_pasts = {past: count for past, count in pasts.items() if past + low <= observed + slack}
-            for past in [past for past in open_pasts if past + high <= observed + slack]:
-                total += open_pasts.pop(past) * math.exp(past + mass + base)
-            if not open_pasts:
-                continue
-            for rest, value in _fillings(left, columns[stage], log_factorial):
-                into = following.setdefault(rest, {})
-                for past, count in open_pasts.items():
-                    key = round(past + value, 11)
-                    into[key] = into.get(key, 0.0) + count
-        paths = following
-    return total
-
-
-def _too_large(rows: tuple[int, ...], columns: tuple[int, ...]) -> UsageError:
-    message = "the table is too large for the exact enumeration"
-    found = f"{len(rows)} x {len(columns)}, n {sum(rows)}"
-    return UsageError(
-        Finding("E163", "error", message, found=found, remedy="fisher(table, draws=100_000, rng=...)")
-    )
-
-
-def _fillings(
-    left: tuple[int, ...], column: int, log_factorial: Any
-) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Ways to take `column` from the row margins `left`: what remains (sorted), minus log factorials."""
-
-    def fill(
-        at: int, need: int, taken: tuple[int, ...], value: float
-    ) -> Iterator[tuple[tuple[int, ...], float]]:
-        if at == len(left) - 1:
-            if need <= left[at]:
-                yield tuple(sorted((*taken, left[at] - need))), value - log_factorial[need]
-            return
-        room = sum(left[at + 1 :])
-        for k in range(max(0, need - room), min(left[at], need) + 1):
-            yield from fill(at + 1, need - k, (*taken, left[at] - k), value - log_factorial[k])
-
-    return fill(0, column, (), 0.0)
-
-
-def _rest(left: tuple[int, ...], columns: tuple[int, ...], log_factorial: Any) -> float:
-    """log of the sum of 1/product of cell factorials over all ways to fill the rest."""
-    value = (
-        log_factorial[sum(left)]
-        - sum(log_factorial[k] for k in left)
-        - sum(log_factorial[k] for k in columns)
-    )
-    return float(value)
 
 
 def mcnemar(table: ArrayLike, correction: bool = False, exact: bool = False) -> Test:
