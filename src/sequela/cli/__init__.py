@@ -14,6 +14,7 @@ from click.exceptions import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from datetime import date
 
     from sequela.core.finding import Finding
     from sequela.study.model import Study
@@ -126,7 +127,6 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
     Example:  sequela check my-study --show C304
     """
-    from datetime import datetime
 
     from sequela.audit.design import audit_design
     from sequela.report.console import console, print_by_place, tally
@@ -136,7 +136,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
     protocol = Study.read(study)
     with _progress(quiet=as_json) as tell:
-        walked = walk(protocol, today=datetime.now().astimezone().date(), progress=tell)
+        walked = walk(protocol, today=_today(), progress=tell)
     findings = [*walked.findings, *audit_design(protocol)]
     shown = [finding for finding in findings if show is None or finding.code == show.upper()]
     page = write_checks(protocol, tuple(findings))
@@ -195,7 +195,6 @@ def explain_lines(patient: str, study: Path, as_json: bool) -> int:
     Example:  sequela explain-lines TCGA-04-1332 ovarian-demo
     """
     from dataclasses import asdict
-    from datetime import datetime
 
     from sequela.report.figures import save
     from sequela.study.model import Study
@@ -205,7 +204,7 @@ def explain_lines(patient: str, study: Path, as_json: bool) -> int:
     from sequela.walk.path import walk
 
     protocol = Study.read(study)
-    walked = walk(protocol, today=datetime.now().astimezone().date())
+    walked = walk(protocol, today=_today())
     found = proof(walked, patient)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
@@ -216,6 +215,103 @@ def explain_lines(patient: str, study: Path, as_json: bool) -> int:
         paths = save(drawn, _directory(study) / "lanes")
         click.echo(f"drawn: {paths['svg']}")
     return OK
+
+
+@sequela.group()
+def lines() -> None:
+    """Rule sets of lines of therapy: compare two, or see the estimates under many."""
+
+
+@lines.command()
+@click.argument("first")
+@click.argument("second")
+@STUDY
+@JSON
+def compare(first: str, second: str, study: Path, as_json: bool) -> int:
+    """Patients whose lines differ between two rule sets, and the changed estimates.
+
+    Example:  sequela lines compare ovarian generic-28-120 ovarian-demo
+    """
+    from sequela.clinic.rules import read_rules
+    from sequela.study.model import Study
+    from sequela.walk.multiverse import differences, line_of, multiverse
+    from sequela.walk.path import base_of, read_sources, walk_from
+
+    protocol, today = Study.read(study), _today()
+    pair = [(name, read_rules(name, base_of(protocol))) for name in (first, second)]
+    universes = multiverse(protocol, today, pair)
+    tables = read_sources(protocol, lambda _: None)
+    old, new = (walk_from(protocol, tables, rules, today=today) for _, rules in pair)
+    changed = differences(new, old)
+    if as_json:
+        names = ("patient", first, second)
+        rows = [dict(zip(names, row, strict=True)) for row in changed]
+        click.echo(json.dumps({"universes": list(map(line_of, universes)), "patients": rows}, indent=1))
+        return OK
+    for who, before, after in changed:
+        click.echo(f"{who}\n  {first}: {before}\n  {second}: {after}")
+    click.echo(f"{len(changed)} patients with other lines")
+    click.echo("\n".join(map(line_of, universes)))
+    return OK
+
+
+@lines.command(name="multiverse")
+@STUDY
+@click.option("--gaps", default="60,90,120,180", show_default=True, help="Gaps in days.")
+@click.option("--windows", default="21,28,30,42", show_default=True, help="Regimen windows in days.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory; STUDY/multiverse by default.")
+@JSON
+def multiverse_(study: Path, gaps: str, windows: str, out: Path | None, as_json: bool) -> int:
+    """The estimates under every gap and window around the study's own rule set: table and specification curve.
+
+    Example:  sequela lines multiverse sepher-demo
+    """
+    from sequela.clinic.rules import read_rules
+    from sequela.records.writing import replace_file
+    from sequela.report.figures import save
+    from sequela.report.html import table_page
+    from sequela.report.tables import as_dict, to_csv
+    from sequela.study.model import Study
+    from sequela.walk.multiverse import grid, line_of, multiverse, multiverse_table, specification_curve
+    from sequela.walk.outputs import BANNER
+    from sequela.walk.path import base_of
+
+    protocol = Study.read(study)
+    banner = BANNER if protocol.study.simulated else None
+    rules = grid(
+        read_rules(protocol.lines.rules, base_of(protocol)), _whole("gaps", gaps), _whole("windows", windows)
+    )
+    with _progress(quiet=as_json) as tell:
+        universes = multiverse(protocol, _today(), rules, tell)
+    table = multiverse_table(protocol, universes, banner)
+    directory = out or _directory(study) / "multiverse"
+    directory.mkdir(parents=True, exist_ok=True)
+    replace_file(directory / "multiverse.csv", ((f"# {banner}\n" if banner else "") + to_csv(table)).encode())
+    replace_file(directory / "multiverse.html", table_page(table).encode())
+    for name, _, _ in universes[0].estimates:
+        save(specification_curve(protocol, universes, name, banner), directory)
+    if as_json:
+        click.echo(json.dumps(as_dict(table), indent=1, ensure_ascii=False))
+        return OK
+    click.echo(
+        "\n".join([*map(line_of, universes), *table.notes, f"table and specification curves: {directory}/"])
+    )
+    return OK
+
+
+def _whole(name: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise click.UsageError(
+            f"--{name} takes whole numbers of days, such as 60,90; found {text!r}"
+        ) from None
+
+
+def _today() -> date:
+    from datetime import datetime
+
+    return datetime.now().astimezone().date()
 
 
 @sequela.command()
@@ -248,6 +344,27 @@ def open_(study: Path, what: str) -> int:
     click.echo(str(target))
     click.launch(str(target))
     return OK
+
+
+@sequela.command()
+@click.argument("document", type=click.Path(path_type=Path))
+@JSON
+def recheck(document: Path, as_json: bool) -> int:
+    """Check printed numbers against each other: a paper's tables, or one's own (HTML, DOCX, CSV, TOML).
+
+    Example:  sequela recheck manuscript.docx
+    """
+    from sequela.audit.printed.recheck import check_document, checked, read_document
+    from sequela.report.console import console, print_findings
+
+    read = read_document(document)
+    findings = check_document(read)
+    if as_json:
+        click.echo(json.dumps([finding.as_dict() for finding in findings], indent=1, ensure_ascii=False))
+    else:
+        print_findings(findings, console(sys.stdout, os.environ))
+        click.echo(checked(read))
+    return _verdict(findings, exit_zero=False)
 
 
 @sequela.command()

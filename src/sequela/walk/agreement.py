@@ -9,7 +9,7 @@ import polars as pl
 
 from sequela.core.errors import StudyError
 from sequela.core.finding import Finding, Where
-from sequela.estimates.tables import kappa
+from sequela.estimates.comparisons import kappa
 from sequela.report.content import Agreed
 
 if TYPE_CHECKING:

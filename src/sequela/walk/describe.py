@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from sequela.estimates.comparisons import kruskal_wallis, mann_whitney, t_test
-from sequela.estimates.tables import chi_square, fisher
+from sequela.estimates.comparisons import chi_square, fisher, kruskal_wallis, mann_whitney, t_test
 from sequela.report.content import Described, LevelCounts, Numeric, Variable
 
 if TYPE_CHECKING:

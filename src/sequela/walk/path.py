@@ -132,8 +132,22 @@ def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda 
         DataError: records cannot be used, a patient belongs to two groups, or nobody is left in the cohort.
         StudyError: the study names a rule set, drug or class that does not exist.
     """
-    dictionary, rules = read_dictionary(), read_rules(study.lines.rules, base_of(study))
     tables = read_sources(study, progress)
+    return walk_from(
+        study, tables, read_rules(study.lines.rules, base_of(study)), today=today, progress=progress
+    )
+
+
+def walk_from(
+    study: Study,
+    tables: Mapping[str, Table],
+    rules: RuleSet,
+    *,
+    today: date,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Walk:
+    """The same from tables already read, under any rule set: for comparisons of rule sets."""
+    dictionary = read_dictionary()
     progress("joining patients, treatments and events")
     records = registry(study, tables, dictionary, rules)
     progress("deriving lines of therapy")

@@ -1,0 +1,50 @@
+"""Rule sets side by side: the own one changes nothing, others are counted, and the range is said."""
+
+import pytest
+
+from sequela.clinic.rules import read_rules
+from sequela.core.errors import StudyError
+from sequela.walk.multiverse import differences, grid, multiverse, multiverse_table, specification_curve
+from sequela.walk.path import read_sources, walk_from
+from tests.conftest import TODAY
+
+
+def test_own_rules_come_first_and_change_nothing(ovarian_study, ovarian):
+    first, *others = multiverse(ovarian_study, TODAY)
+    assert (first.label, first.changed, first.moved) == ("gap 90, window 28", 0, 0)
+    assert first.patients == len(ovarian.cohort)
+    assert len(others) == 15
+    assert any(universe.changed for universe in others)
+
+
+def test_a_larger_gap_never_makes_more_lines(ovarian_study):
+    tables = read_sources(ovarian_study, lambda _: None)
+    counts = [
+        walk_from(ovarian_study, tables, rules, today=TODAY).lines.sequences.table.height
+        for _, rules in grid(read_rules("ovarian"), gaps=(30, 60, 90, 120, 180), windows=(28,))[1:]
+    ]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_changed_patients_are_those_of_the_list(ovarian_study):
+    pair = [(name, read_rules(name)) for name in ("ovarian", "generic-28-120")]
+    _, other = multiverse(ovarian_study, TODAY, pair)
+    tables = read_sources(ovarian_study, lambda _: None)
+    old, new = (walk_from(ovarian_study, tables, rules, today=TODAY) for _, rules in pair)
+    assert len(differences(new, old)) == other.changed > 0
+    assert differences(old, old) == []
+
+
+def test_table_and_curve(ovarian_study):
+    universes = multiverse(ovarian_study, TODAY)
+    table = multiverse_table(ovarian_study, universes, None)
+    assert len(table.rows) == 16
+    assert any("hazard ratio from" in note for note in table.notes)
+    figure = specification_curve(ovarian_study, universes, "os-line2", None)
+    assert len(next(iter(figure.data.values()))) == 16
+
+
+def test_a_study_without_a_contrast_is_refused(ovarian_study):
+    alone = ovarian_study.model_copy(update={"analyses": ovarian_study.analyses[:1]})
+    with pytest.raises(StudyError, match="S118"):
+        multiverse(alone, TODAY)
