@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sequela.audit.design import audit_design
+    from sequela.audit.printed.recheck import recheck
     from sequela.clinic.lines import lines
     from sequela.core.outcome import Times
     from sequela.estimates.cox import cox
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from sequela.study.model import Study
     from sequela.walk import run
 
-__all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "lines", "log_rank", "run"]
+__all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "lines", "log_rank", "recheck", "run"]
 
 _HOMES: Final = {
     "Study": "sequela.study.model",
@@ -25,6 +26,7 @@ _HOMES: Final = {
     "kaplan_meier": "sequela.estimates.curves",
     "lines": "sequela.clinic.lines",
     "log_rank": "sequela.estimates.tests",
+    "recheck": "sequela.audit.printed.recheck",
     "run": "sequela.walk",
 }
 
