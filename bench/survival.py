@@ -27,7 +27,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
+THREADS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
+)
 SIZES = (555, 10_000, 100_000, 1_000_000)
 TASKS = {
     "km": "Kaplan-Meier, whole days",
@@ -52,7 +54,7 @@ TASKS = {
 }
 ONLY = {"medians": (555,), "boot_cox": (555,), "univariate": (10_000, 100_000)}
 ENGINES = ("sequela", "R survival", "lifelines", "scikit-survival", "statsmodels")
-PATIENCE = 20.0
+PATIENCE = 12.0  # seconds that an engine other than Sequela and R may need at the next size
 
 
 def columns(task: str, n: int) -> dict[str, np.ndarray]:
@@ -326,10 +328,10 @@ def main() -> None:
                     lost.setdefault(task, set()).add(engine)
             times = {e: shown(statistics.median(f["seconds"])) for e, f in found.items()}
             print(task, n, times, flush=True)
-            arguments.out.write_text(page(results))
+            arguments.out.write_text(page(results, arguments.rounds))
 
 
-def page(results: dict[str, dict[int, dict[str, Any]]]) -> str:
+def page(results: dict[str, dict[int, dict[str, Any]]], rounds: int) -> str:
     text = Path(__file__).with_name("performance.template.md").read_text()
     machine = f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"
     return (
