@@ -16,9 +16,10 @@ from sequela.core.errors import UsageError
 from sequela.core.estimate import Model, Test
 from sequela.core.finding import Finding
 from sequela.core.outcome import Times
-from sequela.estimates.cox import centred, reasons_of, three_tests
+from sequela.estimates.cox import centred
 from sequela.estimates.curves import kaplan_meier
 from sequela.estimates.design import design
+from sequela.estimates.inference import reasons_of, three_tests
 from sequela.estimates.likelihood import Step, weighted_product
 from sequela.estimates.newton import maximise
 from sequela.estimates.timeline import timeline

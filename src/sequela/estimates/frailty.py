@@ -17,8 +17,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc, gammaln
 
 from sequela.core.estimate import Model, Test
-from sequela.estimates.cox import build_problem, centred, cox, reasons_of
+from sequela.estimates.cox import build_problem, centred, cox
 from sequela.estimates.design import design
+from sequela.estimates.inference import reasons_of
 from sequela.estimates.likelihood import Problem, Step, evaluate
 from sequela.estimates.newton import Optimum, maximise
 from sequela.estimates.timeline import labels

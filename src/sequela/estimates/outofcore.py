@@ -15,7 +15,7 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.estimates.cox import reasons_of, three_tests
+from sequela.estimates.inference import reasons_of, three_tests
 from sequela.estimates.likelihood import Step, weighted_product
 from sequela.estimates.newton import maximise
 

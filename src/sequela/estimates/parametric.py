@@ -19,8 +19,8 @@ from scipy.special import expit, gammainc, gammaincc, gammaln, log_expit, log_nd
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.estimates.cox import covariate_tests
 from sequela.estimates.design import design
+from sequela.estimates.inference import covariate_tests
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding
-from sequela.estimates.cox import CoxModel, cox, reasons_of, three_tests
+from sequela.estimates.cox import CoxModel, cox
+from sequela.estimates.inference import reasons_of, three_tests
 from sequela.estimates.likelihood import Problem, Step, evaluate, pieces
 from sequela.estimates.newton import maximise
 from sequela.estimates.residuals import rising_means

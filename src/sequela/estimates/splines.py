@@ -14,8 +14,8 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Model
 from sequela.core.finding import Finding
-from sequela.estimates.cox import covariate_tests
 from sequela.estimates.design import design
+from sequela.estimates.inference import covariate_tests
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
 
