@@ -79,11 +79,11 @@ def belongs(result: str, keys: tuple[str, ...]) -> bool:
 
 
 def page(found: dict[str, dict[str, float]]) -> str:
-    version = subprocess.run(
-        ["Rscript", "-e", 'cat(R.version$major, ".", R.version$minor, ", survival ", as.character(packageVersion("survival")), '
-         '", cmprsk ", as.character(packageVersion("cmprsk")), sep = "")'],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+    ask = (
+        'cat(R.version$major, ".", R.version$minor, ", survival ", as.character(packageVersion("survival")), '
+        '", cmprsk ", as.character(packageVersion("cmprsk")), sep = "")'
+    )
+    version = subprocess.run(["Rscript", "-e", ask], check=True, capture_output=True, text=True).stdout
     lines = [
         "# Parity with R",
         "",

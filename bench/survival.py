@@ -248,8 +248,8 @@ def cell(task: str, n: int, engines: list[str], rounds: int) -> dict[str, dict[s
                 result = measure(engine, task, n, repeats, Path(name))
                 if result is None:
                     continue
-                known = found.setdefault(engine, {"seconds": [], "memory": result["memory"]})
-                known["seconds"].append(statistics.mean(result["seconds"]))
+                cells = found.setdefault(engine, {"seconds": [], "memory": result["memory"]})
+                cells["seconds"].append(statistics.mean(result["seconds"]))
     return found
 
 
@@ -261,23 +261,41 @@ def ratio(r: float, own: float) -> str:
     return f"{r / own:.0f}×" if r / own >= 10 else f"{r / own:.1f}×" if r >= own else f"1/{own / r:.1f}"
 
 
-def table(results: dict[str, dict[int, dict[str, Any]]]) -> str:
-    lines = [
-        "| | n | " + " | ".join(ENGINES) + " | extra MB: sequela / R |",
-        "|---|---:|" + "---:|" * (len(ENGINES) + 1),
-    ]
-    for task, sizes in results.items():
-        for n, found in sizes.items():
-            r = statistics.median(found["R survival"]["seconds"]) if "R survival" in found else None
-            row = [TASKS[task] if n == next(iter(sizes)) else "", f"{n:,}"]
-            for engine in ENGINES:
-                if engine not in found:
-                    row.append("–")
-                    continue
-                own = statistics.median(found[engine]["seconds"])
-                row.append(shown(own) + (f" ({ratio(r, own)})" if r and engine != "R survival" else ""))
-            memory = [f"{found[e]['memory']:.0f}" if e in found else "–" for e in ("sequela", "R survival")]
-            lines.append("| " + " | ".join([*row, " / ".join(memory)]) + " |")
+HEAD = "| | n | " + " | ".join(ENGINES) + " | extra MB: sequela / R |"
+
+
+def rows(task: str, sizes: dict[int, dict[str, Any]]) -> list[str]:
+    """The lines of one task: a size each."""
+    lines = []
+    for n, found in sizes.items():
+        r = statistics.median(found["R survival"]["seconds"]) if "R survival" in found else None
+        row = [TASKS[task] if n == next(iter(sizes)) else "", f"{n:,}"]
+        for engine in ENGINES:
+            if engine not in found:
+                row.append("–")
+                continue
+            own = statistics.median(found[engine]["seconds"])
+            row.append(shown(own) + (f" ({ratio(r, own)})" if r and engine != "R survival" else ""))
+        memory = [f"{found[e]['memory']:.0f}" if e in found else "–" for e in ("sequela", "R survival")]
+        lines.append("| " + " | ".join([*row, " / ".join(memory)]) + " |")
+    return lines
+
+
+def known(path: Path) -> dict[str, list[str]]:
+    """Lines of an earlier page by task, so that single tasks can be run again."""
+    title, found = "", {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == len(ENGINES) + 3 and line != HEAD and not cells[0].startswith("---"):
+            title = cells[0] or title
+            found.setdefault(title, []).append(line)
+    return found
+
+
+def table(results: dict[str, dict[int, dict[str, Any]]], earlier: dict[str, list[str]]) -> str:
+    lines = [HEAD, "|---|---:|" + "---:|" * (len(ENGINES) + 1)]
+    for task, title in TASKS.items():
+        lines += rows(task, results[task]) if task in results else earlier.get(title, [])
     return "\n".join(lines)
 
 
@@ -295,8 +313,8 @@ def floor(n: int = 1_000_000) -> str:
         return 1000 * statistics.median(rounds)
 
     return (
-        f"The machine's own limits at n = {n:,}: counting whole days once {spent(lambda: np.bincount(day)):.1f} ms, sorting "
-        f"{spent(lambda: np.sort(X[:, 0])):.1f} ms, one product X'X with 10 columns {spent(lambda: X.T @ X):.1f} ms, "
+        f"The machine's own limits at n = {n:,}: counting whole days once {spent(lambda: np.bincount(day)):.1f} ms, "
+        f"sorting {spent(lambda: np.sort(X[:, 0])):.1f} ms, one product X'X with 10 columns {spent(lambda: X.T @ X):.1f} ms, "
         f"X b {spent(lambda: X @ np.ones(10)):.1f} ms, exp {spent(lambda: np.exp(X[:, 0])):.1f} ms."
     )
 
@@ -306,6 +324,9 @@ def main() -> None:
     parser.add_argument("--worker", nargs=4)
     parser.add_argument("--small", action="store_true", help="only n = 555 and 10,000")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--tasks", nargs="*", default=list(TASKS), choices=list(TASKS), help="others are kept from the page"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     arguments = parser.parse_args()
     if arguments.worker:
@@ -315,7 +336,8 @@ def main() -> None:
     engines = [engine for engine in ENGINES if engine != "R survival" or shutil.which("Rscript")]
     results: dict[str, dict[int, dict[str, Any]]] = {}
     lost: dict[str, set[str]] = {}
-    for task in TASKS:
+    earlier = known(arguments.out)
+    for task in arguments.tasks:
         for n in ONLY.get(task, SIZES):
             if arguments.small and n > 10_000:
                 continue
@@ -328,15 +350,15 @@ def main() -> None:
                     lost.setdefault(task, set()).add(engine)
             times = {e: shown(statistics.median(f["seconds"])) for e, f in found.items()}
             print(task, n, times, flush=True)
-            arguments.out.write_text(page(results, arguments.rounds))
+            arguments.out.write_text(page(results, arguments.rounds, earlier))
 
 
-def page(results: dict[str, dict[int, dict[str, Any]]], rounds: int) -> str:
+def page(results: dict[str, dict[int, dict[str, Any]]], rounds: int, earlier: dict[str, list[str]]) -> str:
     text = Path(__file__).with_name("performance.template.md").read_text()
     machine = f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"
     return (
         text.replace("{{machine}}", machine)
-        .replace("{{table}}", table(results))
+        .replace("{{table}}", table(results, earlier))
         .replace("{{floor}}", floor())
     )
 
