@@ -180,7 +180,7 @@ def _(analysis: Agreement, walk: Walk) -> Content:
 def _(analysis: Cox, walk: Walk) -> Content:
     people = population(walk, analysis)
     times = times_of(walk.outcomes[analysis.endpoint], people.frame["patient"])
-    _need_events(walk, analysis.id, analysis.endpoint, times)
+    _need_events(walk, analysis.id, analysis.endpoint, {"all": times})
     return regression(walk.study, analysis, people.frame, people.groups, times, heading(analysis, people))
 
 
@@ -194,10 +194,9 @@ def _(analysis: Curves, walk: Walk) -> Content:
         if analysis.by == "sequence"
         else {"All patients": times_of(outcome, people.frame["patient"])}
     )
-    if not any(len(times) for times in groups.values()):
-        _need_events(walk, analysis.id, analysis.endpoint, None)
+    _need_events(walk, analysis.id, analysis.endpoint, groups)
     scale = days_in(walk.study.report.time_unit)
-    test, ratio = compare(groups) if sum(int((t.state > 0).sum()) for t in groups.values()) else (None, None)
+    test, ratio = compare(groups)
     mine = outcome.table.join(people.frame.select("patient"), on="patient", how="semi")
     endpoint = walk.study.endpoints[analysis.endpoint]
     return Survival(
@@ -253,12 +252,11 @@ def _need_groups(walk: Walk, analysis: Analysis, people: Population) -> None:
     )
 
 
-def _need_events(walk: Walk, analysis: str, endpoint: str, times: Times | None) -> None:
-    if times is not None and len(times) and int((times.state > 0).sum()):
+def _need_events(walk: Walk, analysis: str, endpoint: str, groups: dict[str, Times]) -> None:
+    if any(int((times.state > 0).sum()) for times in groups.values()):
         return
-    found = (
-        "nobody can be followed" if times is None or not len(times) else f"{len(times)} patients, no event"
-    )
+    n = sum(map(len, groups.values()))
+    found = f"{n} patients, no event" if n else "nobody can be followed"
     reasons = ", ".join(f"{reason}: {n}" for reason, n in walk.outcomes[endpoint].unused.items())
     raise DataError(
         Finding(

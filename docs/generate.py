@@ -1,0 +1,185 @@
+"""Pages made from the package: the study file's keys, the finding codes, the command line, the rule book."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def generate(directory: Path) -> None:
+    """Write every generated page into `directory`."""
+    directory.mkdir(exist_ok=True)
+    pages = {"study-keys": study_keys(), "codes": codes(), "verbs": verbs(), "rule-book": rule_book()}
+    for name, text in pages.items():
+        path = directory / f"{name}.md"
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def study_keys() -> str:
+    """A table per part of the study file."""
+    from sequela.study import model
+
+    parts: list[type[model.Part]] = [
+        part
+        for part in vars(model).values()
+        if isinstance(part, type)
+        and issubclass(part, model.Part)
+        and part is not model.Part
+        and not part.__name__.startswith("_")
+    ]
+    lines = ["# Every key of the study file", ""]
+    for part in parts:
+        lines += [
+            f"## {part.__name__}",
+            "",
+            (part.__doc__ or "").strip(),
+            "",
+            "| Key | Type | Default | Meaning |",
+            "|---|---|---|---|",
+        ]
+        for name, field in part.model_fields.items():
+            if (part.__name__, name) in (("Study", "path"), ("Study", "sha256")):
+                continue
+            default = (
+                "required"
+                if field.is_required()
+                else _cell(repr(field.get_default(call_default_factory=True)))
+            )
+            lines.append(
+                f"| `{name}` | {_cell(_type(field.annotation))} | {default} | {_cell(field.description or '')} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _type(annotation: Any) -> str:
+    if annotation is Any:
+        return "expression"
+    name = getattr(annotation, "__name__", "")
+    if isinstance(annotation, type) and not get_args(annotation):
+        return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(
+            name, name
+        )
+    inner = [
+        _type(part) if not isinstance(part, str) else f'"{part}"'
+        for part in get_args(annotation)
+        if part is not Ellipsis and part is not type(None)
+    ]
+    return " or ".join(dict.fromkeys(inner)) or str(annotation)
+
+
+def codes() -> str:
+    """Every finding code with its long text."""
+    from sequela.cli.codes import catalogue
+
+    lines = ["# Finding codes", "", "`sequela explain CODE` prints the same.", ""]
+    for code, entry in catalogue().items():
+        lines += [
+            f"## {code}",
+            "",
+            f"**{entry['title']}** ({entry['severity']})",
+            "",
+            "```text",
+            entry["text"].strip(),
+            "```",
+            "",
+            f"*What to do:* {entry['remedy'].strip()}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def verbs() -> str:
+    """The help of every verb."""
+    import click
+
+    from sequela.cli import sequela
+
+    lines = [
+        "# The command line",
+        "",
+        "Exit codes: 0 done; 1 findings of severity error, or records that cannot be used; 2 the command or the study file is wrong; 130 interrupted (the last complete output is untouched).",
+        "",
+    ]
+    for name, command in _commands(sequela, "sequela"):
+        usage = " ".join(
+            parameter.human_readable_name.upper() if isinstance(parameter, click.Argument) else ""
+            for parameter in command.params
+        ).strip()
+        lines += [f"## {name} {usage}".rstrip(), "", (command.help or "").strip(), ""]
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        if options:
+            lines += ["| Option | Meaning |", "|---|---|"]
+            lines += [f"| `{', '.join(option.opts)}` | {_cell(option.help or '')} |" for option in options]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _commands(group: Any, prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, command in sorted(group.commands.items()):
+        full = f"{prefix} {name}"
+        found += _commands(command, full) if hasattr(command, "commands") else [(full, command)]
+    return found
+
+
+def rule_book() -> str:
+    """The shipped rule sets, and every titled case that tests them."""
+    from tests.spec.line_cases import FILE
+
+    lines = [
+        "# Rule book",
+        "",
+        "Each case is a test: what was recorded, and the lines that must come out.",
+        "",
+        "## Shipped rule sets",
+        "",
+    ]
+    folder = files("sequela") / "data" / "rules"
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        text = entry.read_text("utf-8")
+        rules = tomllib.loads(text)
+        lines += [
+            f"### {rules['name']} {rules['version']}",
+            "",
+            f"{rules['title']}. {rules['source']}",
+            "",
+            "```toml",
+            text.strip(),
+            "```",
+            "",
+        ]
+    lines += [
+        "## Cases",
+        "",
+        "`agent  start..end` in days; an open end is ongoing. After `=>`: number, days, drugs, the rule that started the line.",
+        "",
+    ]
+    for block in FILE.read_text("utf-8").split("== ")[1:]:
+        title, rules_name, sentence, *rest = (line for line in block.splitlines() if line.strip())
+        lines += [
+            f"### {title.strip()}",
+            "",
+            f"*{rules_name.strip()}.* {sentence.strip()}",
+            "",
+            "```text",
+            *rest,
+            "```",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    generate(Path(__file__).parent / "generated")
