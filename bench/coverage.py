@@ -122,7 +122,7 @@ def page(runs: int) -> str:
     lines = [
         "# Coverage and type I error",
         "",
-        f"{runs:,} runs each, exponential times, a third censored; 95 % intervals and 5 % tests, so 0.95 and 0.05 "
+        f"{runs:,} runs each, exponential times, a third censored; 95 % intervals and 5 % tests: 0.95 and 0.05 "
         f"are wanted; Monte Carlo error {math.sqrt(0.95 * 0.05 / runs):.3f}. Written by `python -m bench.coverage`.",
         "",
         "| interval | n = 60 | n = 300 |",

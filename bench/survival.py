@@ -314,8 +314,8 @@ def floor(n: int = 1_000_000) -> str:
 
     return (
         f"The machine's own limits at n = {n:,}: counting whole days once {spent(lambda: np.bincount(day)):.1f} ms, "
-        f"sorting {spent(lambda: np.sort(X[:, 0])):.1f} ms, one product X'X with 10 columns {spent(lambda: X.T @ X):.1f} ms, "
-        f"X b {spent(lambda: X @ np.ones(10)):.1f} ms, exp {spent(lambda: np.exp(X[:, 0])):.1f} ms."
+        f"sorting {spent(lambda: np.sort(X[:, 0])):.1f} ms, "
+        f"one product X'X with 10 columns {spent(lambda: X.T @ X):.1f} ms, X b {spent(lambda: X @ np.ones(10)):.1f} ms, exp {spent(lambda: np.exp(X[:, 0])):.1f} ms."
     )
 
 

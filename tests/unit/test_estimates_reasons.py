@@ -11,6 +11,7 @@ import pytest
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, estimates_frame
 from sequela.core.outcome import Times
+from sequela.estimates.bands import band
 from sequela.estimates.comparisons import fisher, kruskal_wallis, t_test
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import kaplan_meier
@@ -153,6 +154,16 @@ def test_averaged_curve_of_one_row_is_the_predicted_one(times: Times) -> None:
     assert many.survival == pytest.approx(one.survival)
     assert many.variance == pytest.approx(one.variance)
     assert model.baseline().hazard == pytest.approx(model.predict([0, 0]).hazard)
+
+
+def test_no_error_is_invented_for_robust_means(times: Times) -> None:
+    weighted = Times(times.exit, times.state, weights=np.random.default_rng(3).uniform(0.5, 2, 80))
+    curve = kaplan_meier(weighted)
+    assert curve.method == "Kaplan-Meier, robust variance"
+    assert math.isnan(curve.rmst(10).se) and "bootstrap" in (curve.rmst(10).reason or "")
+    assert kaplan_meier(weighted, robust=False).rmst(10).se > 0
+    with pytest.raises(UsageError):
+        band(curve)
 
 
 def test_residuals_sum_to_nothing(times: Times) -> None:

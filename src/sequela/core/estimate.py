@@ -119,7 +119,7 @@ class Curve:
     Arrays all have one row per distinct exit time (events or censorings). `se` belongs to `survival`;
     `variance` is the cumulative variance of log survival (Greenwood's sum for Kaplan-Meier); `hazard` and
     `hazard_se` are the cumulative hazard and its standard error. `convention` says whose quantile rule is
-    followed.
+    followed, `independent` whether `variance` has independent increments (robust and predicted curves have not).
     """
 
     time: NDArray[Any]
@@ -141,6 +141,7 @@ class Curve:
     hazard: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
     hazard_se: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
     convention: str = "r"
+    independent: bool = True
 
     def __repr__(self) -> str:
         label = f" {self.label}" if self.label else ""
@@ -250,6 +251,10 @@ class Curve:
         areas = np.diff(edges) * np.concatenate([[1.0], self.survival[rows]])
         value = float(areas.sum())
         right = areas[::-1].cumsum()[::-1][1:]
+        if not self.independent:
+            return self._estimate(
+                name, value, unit=self.unit, reason="no error of this curve's mean: bootstrap it"
+            )
         se = math.sqrt(float(right**2 @ np.diff(self.variance[rows], prepend=0.0)))
         half = normal_quantile(self.level) * se
         return self._estimate(

@@ -54,8 +54,11 @@ def band(
     c sqrt(V), c from the bridge over its standard deviation between a(start) and a(end).
 
     Raises:
-        UsageError: no event with survivors after it.
+        UsageError: no event with survivors after it; a robust or a predicted curve.
     """
+    if not curve.independent:
+        message = "a band needs a curve whose variance has independent increments"
+        raise UsageError(Finding("E124", "error", message, found=curve.method, remedy="bootstrap the curve"))
     usable = (curve.events > 0) & (curve.survival > 0) & (curve.variance > 0)
     if start is not None:
         usable &= curve.time >= start

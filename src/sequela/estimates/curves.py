@@ -90,7 +90,10 @@ def kaplan_meier(
         return survival, each.cumsum(), _ratio(d, n).cumsum(), _ratio(d, n * n).cumsum()
 
     kind = interval or ("plain" if convention == "spss" else "log")
-    return _curves(times, by, rule, "Kaplan-Meier", level, kind, convention)
+    found = _curves(times, by, rule, "Kaplan-Meier", level, kind, convention)
+    if isinstance(found, Curve):
+        return _marked(found, times, robust)
+    return {label: _marked(curve, times, robust) for label, curve in found.items()}
 
 
 def nelson_aalen(
@@ -146,6 +149,15 @@ def reverse_kaplan_meier(
 
 def _ratio(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
     return np.divide(top, bottom, out=np.zeros(len(top)), where=top > 0)
+
+
+def _marked(curve: Curve, times: Times | RiskTable, robust: bool | None) -> Curve:
+    """Name a robust variance: it has no independent increments."""
+    whole = bool((curve.events + curve.censored == np.floor(curve.events + curve.censored)).all())
+    late = times.delayed if isinstance(times, Times) else bool(times.entered.any())
+    if robust or (robust is None and not whole and not late):
+        return replace(curve, method="Kaplan-Meier, robust variance", independent=False)
+    return curve
 
 
 def _fractional(table: RiskTable) -> bool:

@@ -104,4 +104,5 @@ def curve_of(
     return Curve(
         base.time, survival, survival * log_se, lower, upper, base.at_risk, base.events, base.censored, base.n,
         level, interval, method, times.unit, times.origin, label, variance, hazard, log_se,
+        independent=False,
     )  # fmt: skip
