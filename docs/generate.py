@@ -15,7 +15,13 @@ sys.path.insert(0, str(ROOT))
 def generate(directory: Path) -> None:
     """Write every generated page into `directory`."""
     directory.mkdir(exist_ok=True)
-    pages = {"study-keys": study_keys(), "codes": codes(), "verbs": verbs(), "rule-book": rule_book()}
+    pages = {
+        "study-keys": study_keys(),
+        "codes": codes(),
+        "verbs": verbs(),
+        "rule-book": rule_book(),
+        "bad-input": bad_inputs(),
+    }
     for name, text in pages.items():
         path = directory / f"{name}.md"
         if not path.exists() or path.read_text("utf-8") != text:
@@ -178,6 +184,34 @@ def rule_book() -> str:
             "```",
             "",
         ]
+    return "\n".join(lines)
+
+
+def bad_inputs() -> str:
+    """Every bad input of the tests with the message that it really gets."""
+    import tempfile
+
+    import sequela as sq
+    from sequela.core.errors import SequelaError
+    from tests.doors.bad_inputs import BAD, make
+
+    lines = [
+        "# Bad input",
+        "",
+        "Each gets one clear message, its exit code (1 the records, 2 the study file), and leaves nothing half written. "
+        "The messages below are printed by the package itself while this page is built.",
+        "",
+    ]
+    for bad in BAD:
+        with tempfile.TemporaryDirectory() as place:
+            directory = make(bad, Path(place) / "my-study")
+            try:
+                sq.run(sq.Study.read(directory))
+            except SequelaError as fault:
+                message = str(fault).replace(f"{place}/", "")
+            else:
+                raise AssertionError(f"{bad.title}: no error")
+        lines += [f"## {bad.title}", "", f"Exit code {bad.exit_code}.", "", "```text", message, "```", ""]
     return "\n".join(lines)
 
 
