@@ -136,8 +136,7 @@ def page(runs: int) -> str:
     lines += [f"| {name} | {small[name]:.3f} | {large[name]:.3f} |" for name in small]
     lines += [
         "",
-        "In small samples the plain interval, and SPSS's rule for the median, cover less than they say; the log-log, logit",
-        "and arcsine scales hold. The tests' row uses half as many runs.",
+        "n is the number of subjects (Firth: 40). The second table is of half as many runs.",
     ]
     return "\n".join(lines) + "\n"
 
