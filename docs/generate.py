@@ -191,9 +191,10 @@ def bad_inputs() -> str:
     """Every bad input of the tests with the message that it really gets."""
     import tempfile
 
+    from tests.doors.bad_inputs import BAD, make
+
     import sequela as sq
     from sequela.core.errors import SequelaError
-    from tests.doors.bad_inputs import BAD, make
 
     lines = [
         "# Bad input",

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 import sequela as sq
-from sequela.walk.agreement import agreement
 from sequela.report.content import Heading
+from sequela.walk.agreement import agreement
 
 
 def test_rows_and_patients(ovarian):
