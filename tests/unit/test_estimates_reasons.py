@@ -85,6 +85,12 @@ def test_values_beyond_follow_up_are_not_invented(times: Times) -> None:
     assert kaplan_meier(Times([1, 2], [1, 1])).at(9).value == 0
 
 
+def test_limits_that_do_not_exist_are_explained() -> None:
+    found = kaplan_meier(Times([1, 2], [0, 1]), interval="log-log").at(1)
+    assert found.value == 1 and math.isnan(found.lower) and "no limits" in (found.reason or "")
+    assert kaplan_meier(Times([1, 2], [0, 1])).at(1).lower == 1
+
+
 def test_spss_convention() -> None:
     rng = np.random.default_rng(4)
     times = Times(rng.integers(1, 100, 200), rng.random(200) < 0.7)

@@ -227,7 +227,11 @@ class Curve:
         if t > self.time[-1] * (1 + TOLERANCE) and self.survival[-1] > 0:
             return self._estimate(name, math.nan, reason="beyond the last follow-up time")
         numbers = {"se": self.se[row], "lower": self.lower[row], "upper": self.upper[row]}
-        reason = "no variance once every subject at risk had the event" if self.survival[row] == 0 else None
+        reason = None
+        if self.survival[row] == 0:
+            reason = "no variance once every subject at risk had the event"
+        elif np.isnan(self.lower[row]):
+            reason = f"the {self.interval} interval has no limits while survival is 1"
         return self._estimate(
             name, float(self.survival[row]), reason=reason, **{k: float(v) for k, v in numbers.items()}
         )
