@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
+from itertools import permutations
 from typing import TYPE_CHECKING, Final
 
 from sequela.audit.printed.content import key
@@ -12,24 +12,25 @@ from sequela.core.finding import Finding, Where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sequela.audit.printed.content import Document, Table, Variable
+    from sequela.audit.printed.content import Caption, Document, Table, Variable
 
 _HELD: Final = ("yes", "positive", "present")  # the level that a row which stands alone counts
 
 
 def check_across(document: Document) -> Iterator[Finding]:
     """Every finding on sizes and between tables."""
+    captions = {caption.title: caption for caption in document.captions}
     for table in document.tables:
-        yield from _sizes(table)
-        yield from _caption(document, table)
+        yield from _sizes(table, captions.get(table.name))
+    for caption in document.captions:
+        yield from _misprinted(document, caption)
     sized = [table for table in document.tables if table.size]
-    for first, second in combinations(sized, 2):
-        large, small = (first, second) if (first.size or 0) >= (second.size or 0) else (second, first)
-        if len(large.arms) == 1 and len(small.arms) > 1:
-            yield from _subgroup(large, small)
+    for one, other in permutations(sized, 2):
+        if len(one.arms) == 1 and len(other.arms) > 1 and (one.size or 0) >= (other.size or 0):
+            yield from _subgroup(one, other)
 
 
-def _sizes(table: Table) -> Iterator[Finding]:
+def _sizes(table: Table, caption: Caption | None) -> Iterator[Finding]:
     """Group sizes against the total column, and against the sizes in the caption."""
     total = next((group.n for group in table.groups if group.total), None)
     stated = [table.groups[j].n for j in table.arms]
@@ -37,11 +38,10 @@ def _sizes(table: Table) -> Iterator[Finding]:
         text = " + ".join(str(n) for n in stated)
         message = f"the groups add up to {table.size}, the total column says {total}"
         yield _size_finding(table, message, text, str(total))
-    if len(table.captioned) == len(stated) > 1 and all(stated) and list(table.captioned) != stated:
-        found = ", ".join(map(str, table.captioned))
-        yield _size_finding(
-            table, "the caption's group sizes are not those of the columns", found, f"{stated}"
-        )
+    sizes = caption.sizes if caption else ()
+    if len(sizes) == len(stated) > 1 and all(stated) and list(sizes) != stated:
+        message = "the caption's group sizes are not those of the columns"
+        yield _size_finding(table, message, ", ".join(map(str, sizes)), ", ".join(map(str, stated)))
 
 
 def _size_finding(table: Table, message: str, found: str, allowed: str) -> Finding:
@@ -49,30 +49,39 @@ def _size_finding(table: Table, message: str, found: str, allowed: str) -> Findi
     return Finding("P207", "error", message, table.where, found=found, allowed=allowed, remedy=remedy)
 
 
-def _caption(document: Document, table: Table) -> Iterator[Finding]:
-    """A caption's single N that is a misprint of the number of patients, or less than its own groups."""
-    if len(table.captioned) != 1:
+def _misprinted(document: Document, caption: Caption) -> Iterator[Finding]:
+    """P209, a caption's single N that is one slip away from the number of patients elsewhere."""
+    if len(caption.sizes) != 1:
         return
-    n, known = table.captioned[0], _known_sizes(document, table)
+    n, known = caption.sizes[0], _known_sizes(document, caption)
     near = next((size for size in known if size != n and _one_slip(str(size), str(n))), None)
     if n in known or near is None:
         return
+    # a number of the same length may be that of other patients: 377 beside 371
+    certain = len(str(n)) != len(str(near)) or near in _own_sizes(document, caption)
     yield Finding(
         "P209",
-        "error",
+        "error" if certain else "note",
         "the number of patients in the caption is one slip away from the number elsewhere",
-        table.where,
+        caption.where,
         found=f"N = {n}",
         allowed=f"N = {near}",
         remedy="mend the caption",
     )
 
 
-def _known_sizes(document: Document, table: Table) -> tuple[int, ...]:
-    """Numbers of patients: of the study, of this table, and those in the captions of the others."""
-    own = [document.patients, table.size]
-    others = [t.captioned[0] for t in document.tables if t is not table and len(t.captioned) == 1]
-    return tuple(dict.fromkeys(n for n in [*own, *others] if n))
+def _known_sizes(document: Document, caption: Caption) -> tuple[int, ...]:
+    """Numbers of patients: of the study, of this table, and in the captions of the others.
+
+    A table without counts of its own takes the sizes of all tables.
+    """
+    sizes = _own_sizes(document, caption) or [table.size for table in document.tables]
+    others = [c.sizes[0] for c in document.captions if c is not caption and len(c.sizes) == 1]
+    return tuple(dict.fromkeys(n for n in [document.patients, *sizes, *others] if n))
+
+
+def _own_sizes(document: Document, caption: Caption) -> list[int]:
+    return [table.size for table in document.tables if table.name == caption.title and table.size]
 
 
 def _one_slip(right: str, printed: str) -> bool:

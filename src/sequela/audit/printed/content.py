@@ -64,15 +64,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of counts by group; `captioned` are the sizes in its caption.
-
-    `notes_known` is False where the format has no place for footnotes.
-    """
+    """A table of counts by group; `notes_known` is False where the format has no place for footnotes."""
 
     name: str
     groups: tuple[Group, ...]
     variables: tuple[Variable, ...]
-    captioned: tuple[int, ...] = ()
     where: Where = field(default_factory=Where)
     notes_known: bool = True
 
@@ -112,6 +108,15 @@ class Median:
 
 
 @dataclass(frozen=True, slots=True)
+class Caption:
+    """A caption: the table it announces, and the numbers of patients in it."""
+
+    title: str
+    sizes: tuple[int, ...]
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Everything that was read of a document; `grids` is how many tables it holds, checkable or not."""
 
@@ -119,6 +124,7 @@ class Document:
     tables: tuple[Table, ...] = ()
     ratios: tuple[Ratio, ...] = ()
     medians: tuple[Median, ...] = ()
+    captions: tuple[Caption, ...] = ()
     patients: int | None = None
     grids: int = 0
 

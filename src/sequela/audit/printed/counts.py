@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _OPPOSITES: Final = ({"yes", "no"}, {"positive", "negative"}, {"male", "female"}, {"present", "absent"})
 _CUT = re.compile(r"^[<>≤≥=]+\s*\d|^\d+(\.\d+)?\s*(–|-|to)\s*\d+|^\d+\s*(\+|or more)")
+_SEVERAL = re.compile(
+    r"\b(sites?|organs|locations|symptoms|comorbidit\w+|toxicit\w+|adverse|drugs|treatments)\b", re.I
+)
+SLIP: Final = 0.05  # share of the group; a cell without a percentage that is off by less is no copy
 CHANCE: Final = 0.01  # below this, values missing in one group alone are no accident
 
 
@@ -45,14 +49,14 @@ def exclusive(table: Table, variable: Variable) -> bool:
     """Whether every patient is in one level only, as far as the print tells.
 
     True when the levels are opposites, or stretches of a number, or one of them counts the unknown, or when the
-    levels of some group add up to its size. Sites of metastases are not: a patient may have several.
+    levels of some group add up to its size. Sites, symptoms and the like are not: a patient may have several.
     """
     if variable.summary or not variable.listed or len(variable.levels) < 2:
         return False
     names = {key(level.label) for level in variable.levels}
     worded = any(names == pair for pair in _OPPOSITES) or any(level.unknown for level in variable.levels)
     complete = any(group.n and column_sum(variable, j) == group.n for j, group in enumerate(table.groups))
-    return worded or complete or cut(variable)
+    return worded or cut(variable) or (complete and not _SEVERAL.search(variable.label))
 
 
 def fits(cell: Count, size: int) -> bool:
@@ -151,17 +155,18 @@ def _of_group(table: Table, variable: Variable, j: int) -> bool:
 
 
 def _accident(table: Table, variable: Variable, j: int) -> bool:
-    """Whether the patients missing from this column alone may be so by chance, or are too few to matter."""
-    missing = [(group.n or 0) - column_sum(variable, k) for k, group in enumerate(table.groups)]
-    others = [k for k in table.arms if k != j and table.groups[k].n]
-    if not others:
-        return False
-    rest = sum(max(0, missing[k]) for k in others)
-    size = sum(table.groups[k].n or 0 for k in others)
-    n = table.groups[j].n or 0
+    """Whether the patients missing from this column alone have no value, as far as the print tells.
+
+    Where percentages are printed, they tell: they are of the sum. Elsewhere chance is asked.
+    """
     percents = [cell for level in variable.levels if (cell := level.cells[j]) and cell.percent]
-    of_known = not percents or all(fits(cell, column_sum(variable, j, known=True)) for cell in percents)
-    return of_known and fisher([[missing[j], n - missing[j]], [rest, size - rest]]).p >= CHANCE
+    if percents:
+        return all(fits(cell, column_sum(variable, j, known=True)) for cell in percents)
+    others = [k for k in table.arms if k != j and table.groups[k].n]
+    missing = [(group.n or 0) - column_sum(variable, k) for k, group in enumerate(table.groups)]
+    rest = sum(max(0, missing[k]) for k in others)
+    size, n = sum(table.groups[k].n or 0 for k in others), table.groups[j].n or 0
+    return bool(others) and fisher([[missing[j], n - missing[j]], [rest, size - rest]]).p >= CHANCE
 
 
 def _named_denominator(table: Table, variable: Variable, size: int) -> str | None:
@@ -185,8 +190,11 @@ def repeated(table: Table, variable: Variable) -> Iterator[tuple[Place, tuple[Pl
         for i, level in enumerate(variable.levels):
             cell = level.cells[j]
             right = group.n - total + cell.value if cell else -1
-            twin = _twin(variable, i, j) if cell and cell.value and right >= 0 else None
-            if twin and not (cell and cell.percent and fits(cell, group.n)):
+            if not cell or not cell.value or right < 0 or (cell.percent and fits(cell, group.n)):
+                continue
+            if cell.percent is None and abs(right - cell.value) <= SLIP * group.n:
+                continue  # equal by accident, and slightly wrong
+            if twin := _twin(variable, i, j):
                 yield Place(i, j), (twin, right)
                 break
 

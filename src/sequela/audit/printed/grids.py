@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sequela.audit.printed.content import Document, Group, Level, Median, Ratio, Table, Variable, key
+from sequela.audit.printed.content import Caption, Document, Group, Level, Median, Ratio, Table, Variable, key
 from sequela.audit.printed.numbers import (
     Printed,
     count,
@@ -66,15 +66,18 @@ class _Block:
 
 def document(name: str, grids: Sequence[Grid], file: str | None = None) -> Document:
     """The contents of the grids of one document."""
-    tables, ratios, medians = list[Table](), list[Ratio](), list[Median]()
+    tables, ratios, medians, captions = list[Table](), list[Ratio](), list[Median](), list[Caption]()
     for number, grid in enumerate(grids, 1):
         columns = _columns(grid)
         title = _title(grid, number)
+        sizes = tuple(whole(n) for n in SIZE.findall(grid.caption))
+        captions.append(Caption(title, sizes, Where(file, field=title)))
         if columns.groups:
-            tables.append(_table(grid, columns, title, file))
+            tables.append(_table(grid, columns, captions[-1]))
         ratios += _ratios(grid, columns, title, file)
         medians += _medians(grid, columns, title, file)
-    return Document(name, tuple(tables), tuple(ratios), tuple(medians), grids=len(grids))
+    read = tuple(tables), tuple(ratios), tuple(medians), tuple(captions)
+    return Document(name, *read, grids=len(grids))
 
 
 def _title(grid: Grid, number: int) -> str:
@@ -117,23 +120,24 @@ def _is_group(head: str, cells: Sequence[str]) -> bool:
     return bool(shares) and 2 * len(shares) >= len(cells)
 
 
-def _table(grid: Grid, columns: _Columns, title: str, file: str | None) -> Table:
-    captioned = tuple(whole(n) for n in SIZE.findall(grid.caption))
+def _table(grid: Grid, columns: _Columns, caption: Caption) -> Table:
     stated = [SIZE.search(columns.heads[j]) for j in columns.groups]
     sizes = [whole(found[1]) if found else None for found in stated]
-    if not any(sizes) and len(captioned) == len(sizes):
-        sizes = list(captioned)
+    if not any(sizes) and len(caption.sizes) == len(sizes):
+        sizes = list(caption.sizes)
+    labels = [_SHARES.sub("", SIZE.sub("", columns.heads[j])) for j in columns.groups]
     groups = tuple(
-        Group(unmarked(SIZE.sub("", columns.heads[j]).strip(" –[]")), n)
-        for j, n in zip(columns.groups, sizes, strict=True)
+        Group(unmarked(label).strip(" –[],") or caption.title, n)
+        for label, n in zip(labels, sizes, strict=True)
     )
     notes = _notes(grid.notes or "")
+    file, title = caption.where.file, caption.title
     variables = tuple(
         _variable(block, title, file, tuple(notes[mark] for mark in block.marks if mark in notes))
         for block in _blocks(grid, columns, groups)
         if block.levels
     )
-    return Table(title, groups, variables, captioned, Where(file, field=title), grid.notes is not None)
+    return Table(title, groups, variables, caption.where, grid.notes is not None)
 
 
 def _notes(text: str) -> dict[str, str]:

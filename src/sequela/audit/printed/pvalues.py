@@ -21,7 +21,7 @@ from sequela.estimates.fisher import fisher
 from sequela.estimates.tables import chi_square, likelihood_ratio, linear_by_linear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,21 +85,29 @@ def check_p_values(table: Table) -> Iterator[Finding]:
         if variable.p is not None and (tables := matrices(table, variable))
     ]
     fits = {id(variable): fitting(tables, p) for variable, p, tables in tested}
-    common = _common(fits)
+    common = {
+        small: _common([fits[id(v)] for v, _, t in tested if _fourfold(t) == small])
+        for small in (True, False)
+    }
     for variable, p, tables in tested:
-        names = fits[id(variable)]
+        names, usual = fits[id(variable)], common[_fourfold(tables)]
         if not names:
             if not _mended(table, variable, p):
                 yield _from_nothing(table, variable, p, tables)
-        elif common and common not in names and not _custom(names, tables):
-            yield _other_test(variable, p, tables, names, common)
+        elif usual and usual not in names and not _custom(names, tables):
+            yield _other_test(variable, p, tables, names, usual)
 
 
-def _common(fits: Mapping[int, tuple[str, ...]]) -> str | None:
+def _fourfold(tables: Sequence[Counts]) -> bool:
+    """Whether the table is 2 x 2: Fisher's and Yates' tests are often kept for those."""
+    return tables[0].shape == (2, 2)
+
+
+def _common(fits: Sequence[tuple[str, ...]]) -> str | None:
     """The test that most rows fit: at least three of them, and more than half."""
-    counted = Counter(name for names in fits.values() for name in names)
+    counted = Counter(name for names in fits for name in names)
     best = max(TESTS, key=lambda name: (counted[name], -TESTS.index(name)))
-    return best if counted[best] >= 3 and 2 * counted[best] > sum(map(bool, fits.values())) else None
+    return best if counted[best] >= 3 and 2 * counted[best] > sum(map(bool, fits)) else None
 
 
 def _custom(names: tuple[str, ...], tables: Sequence[Counts]) -> bool:

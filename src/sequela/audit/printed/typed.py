@@ -32,7 +32,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sequela.audit.printed.content import Document, Group, Level, Median, Ratio, Table, Variable
+from sequela.audit.printed.content import Caption, Document, Group, Level, Median, Ratio, Table, Variable
 from sequela.audit.printed.grids import SIZE
 from sequela.audit.printed.numbers import Count, Printed, Span, count, decimal, p_value, whole
 from sequela.core.errors import UsageError
@@ -71,6 +71,11 @@ def typed_document(content: Mapping[str, Any], file: str | None = None) -> Docum
         for name, part in content.items()
         if isinstance(part, dict) and (name == "study" or name.startswith("table") or name.endswith("groups"))
     ]
+    captions = tuple(
+        Caption(name, tuple(whole(n) for n in SIZE.findall(str(part["caption"]))), Where(file, field=name))
+        for name, part in content.items()
+        if isinstance(part, dict) and "caption" in part
+    )
     follow_up = _printed(study.get("median_follow_up_months"))
     longest = _printed((study.get("follow_up_range_months") or [None])[-1])
     return Document(
@@ -78,6 +83,7 @@ def typed_document(content: Mapping[str, Any], file: str | None = None) -> Docum
         tuple(table for table in tables if table.variables),
         tuple(_ratios(content.get("cox", {}), "cox", file)),
         tuple(_medians(content.get("survival", {}), "survival", file, follow_up, longest)),
+        captions,
         patients if isinstance(patients, int) else None,
         len(tables),
     )
@@ -95,8 +101,7 @@ def _table(name: str, part: Mapping[str, Any], file: str | None, patients: objec
         groups = tuple(Group(f"column {j + 1}", _usual(variables, j)) for j in range(width))
     if (name == "study" or name.endswith("groups")) and isinstance(patients, int) and width == 1:
         groups = (Group("all patients", patients),)
-    captioned = tuple(whole(n) for n in SIZE.findall(str(part.get("caption", ""))))
-    return Table(name, groups, variables, captioned, Where(file, field=name))
+    return Table(name, groups, variables, Where(file, field=name))
 
 
 def _usual(variables: tuple[Variable, ...], j: int) -> int | None:
