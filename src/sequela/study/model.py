@@ -43,14 +43,14 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 class About(Part):
     """`[study]`: what is asked, on which clock."""
 
-    title: str
-    question: str
+    title: str = Field(description="stands on the first page")
+    question: str = Field(description="one sentence, as a reader would ask it")
     time: Literal["dates", "days"] = Field("dates", description="calendar dates, or whole days from `origin`")
     origin: str | None = Field(None, description='the anchor that is day 0 when time = "days"')
     simulated: bool = Field(
         False, description="invented patients: said on every page, figure, table and file"
     )
-    attribution: Words = ()
+    attribution: Words = Field(default=(), description="lines that the data's owner asks for")
     data_cut: str | None = Field(None, description="last calendar day that a record may carry, YYYY-MM-DD")
 
 
@@ -58,18 +58,22 @@ class Column(Part):
     """One field of a source."""
 
     column: str | None = Field(None, description="the file's name of the column; by default the field's name")
-    type: Literal["text", "integer", "number", "date", "day", "boolean", "category"] = "text"
+    type: Literal["text", "integer", "number", "date", "day", "boolean", "category"] = Field(
+        "text", description="what the cells hold; what does not fit is taken as missing and listed"
+    )
     levels: dict[str, str] | Words = Field(
         default=(), description="allowed words, or {word in the file = level}"
     )
-    missing: Words = ()
-    required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    unit: str | None = None
-    label: str = ""
-    date_format: str | None = None
-    imputation: Literal["first", "middle", "last"] = "middle"
+    missing: Words = Field(default=(), description="words that mean missing here, besides the source's own")
+    required: bool = Field(False, description="a missing value is a finding")
+    minimum: float | None = Field(None, description="smallest value allowed")
+    maximum: float | None = Field(None, description="largest value allowed")
+    unit: str | None = Field(None, description="as it is printed")
+    label: str = Field("", description="as it is printed")
+    date_format: str | None = Field(None, description="such as DD/MM/YYYY; YYYY-MM-DD by default")
+    imputation: Literal["first", "middle", "last"] = Field(
+        "middle", description="the day taken for a date known to the month or year only"
+    )
     settled: str | None = Field(
         None, description="the anchor at which the value is known; by default the first"
     )
@@ -78,37 +82,46 @@ class Column(Part):
 class SourceFile(Part):
     """`[sources.NAME]`: one file, or several of one layout."""
 
-    role: Literal["patients", "treatments", "events", "follow_up"]
-    file: Words
-    format: Literal["csv", "tsv", "parquet", "sav"] | None = None
-    delimiter: str | None = None
-    encoding: str = "utf-8"
+    role: Literal["patients", "treatments", "events", "follow_up"] = Field(
+        description="one row a patient, a drug given, an event, or a visit with vital status"
+    )
+    file: Words = Field(description="path beside the study file, or several; `*` is allowed")
+    format: Literal["csv", "tsv", "parquet", "sav"] | None = Field(
+        None, description="by the file's suffix unless said"
+    )
+    delimiter: str | None = Field(None, description="between the cells; by the format unless said")
+    encoding: str = Field("utf-8", description="of a text file")
     header_rows: int = Field(1, ge=1, description="the first names the columns, the others are skipped")
-    comment: str | None = None
-    missing: Words = ()
-    key: Words = ()
+    comment: str | None = Field(None, description="rows that start with this are skipped")
+    missing: Words = Field(default=(), description="words that mean missing in every column")
+    key: Words = Field(default=(), description="fields that together may occur once only")
     latest: str | None = Field(
         None, description="of several rows a patient, the one with the largest value counts"
     )
-    columns: dict[str, str | Column]
+    columns: dict[str, str | Column] = Field(
+        description="our field = the file's column, or a table with its type and limits"
+    )
 
 
 class Status(Part):
     """Fields that say whether an anchor happened, whatever its date."""
 
-    fields: Words
-    value: str
+    fields: Words = Field(description='fields, as "source.field"; one that says so is enough')
+    value: str = Field(description="the word that means that it happened")
 
 
 class AnchorRule(Part):
     """`[anchors.NAME]`: a clinical moment, and the records that date it."""
 
-    label: str = ""
+    label: str = Field("", description="as it is printed")
     day: int | None = Field(None, description='the fixed day of the origin when time = "days"')
     fields: Words = Field(default=(), description='date fields, as "source.field"')
-    pick: Literal["earliest", "latest"] = "earliest"
-    status: Status | None = None
-    stage: Literal["baseline", "course", "end"] = "baseline"
+    pick: Literal["earliest", "latest"] = Field("earliest", description="which of several dates counts")
+    status: Status | None = Field(None, description="says whether it happened, whatever its date")
+    stage: Literal["baseline", "course", "end"] = Field(
+        "baseline",
+        description="before treatment, during it (may come several times), or the end of a life or its record",
+    )
 
 
 class Charted(Part):
@@ -124,32 +137,32 @@ class LineRules(Part):
 
     rules: str = Field(description="a shipped rule set, or the path of a rule-set file")
     index: str = Field(description="the anchor from which treatments count")
-    lookback_days: int = 14
-    charted: Charted | None = None
+    lookback_days: int = Field(14, description="treatments may start this many days before the index")
+    charted: Charted | None = Field(None, description="labels to compare the derived lines with")
 
 
 class Biomarker(Part):
     """`[biomarkers.NAME]`: a laboratory value cut into two levels; a missing value stays missing."""
 
-    variable: str
-    cut: float
-    side: Literal[">=", ">"] = ">="
+    variable: str = Field(description="the field that is cut")
+    cut: float = Field(description="the cut-off")
+    side: Literal[">=", ">"] = Field(">=", description="what counts as the upper level")
     levels: tuple[str, str] = Field(("negative", "positive"), description="below the cut, and at or above it")
-    label: str = ""
-    source: str = ""
+    label: str = Field("", description="as it is printed")
+    source: str = Field("", description="where the cut-off comes from")
 
 
 class Level(Part):
     """A named level and the expression that defines it."""
 
-    name: str
-    where: Expression
+    name: str = Field(description="as it is printed")
+    where: Expression = Field(description="who belongs to it")
 
 
 class Covariate(Part):
     """`[covariates.NAME]`: a variable as it is described and modelled."""
 
-    label: str = ""
+    label: str = Field("", description="as it is printed")
     variable: str | None = Field(
         None, description="the field or biomarker behind it; by default the same name"
     )
@@ -158,64 +171,72 @@ class Covariate(Part):
         default=(), description="levels by expression, exclusive, in this order"
     )
     order: Words = Field(default=(), description="order of the levels; the first is the reference")
-    unit: str | None = None
+    unit: str | None = Field(None, description="as it is printed")
     per: float = Field(1.0, description="the step of a numeric covariate in a model: age per 10 years")
-    digits: int = 0
-    summary: Literal["median_iqr", "median_range", "mean_sd"] = "median_iqr"
-    settled: str | None = None
+    digits: int = Field(0, description="decimals of a numeric summary")
+    summary: Literal["median_iqr", "median_range", "mean_sd"] = Field(
+        "median_iqr", description="how a number is summarised"
+    )
+    settled: str | None = Field(
+        None, description="the anchor at which the value is known, where that cannot be read from it"
+    )
     only: Expression | None = Field(None, description="described among these patients only")
-    note: str = ""
+    note: str = Field("", description="a footnote")
 
 
 class Criterion(Part):
     """`[[cohort]]`: one step of the selection, in order."""
 
-    name: str
-    where: Expression
+    name: str = Field(description="as the selection prints it")
+    where: Expression = Field(description="who stays")
 
 
 class Group(Part):
     """`[[sequences.groups]]`: one sequence group."""
 
-    name: str
-    where: Expression
-    short: str = ""
+    name: str = Field(description="as it is printed")
+    where: Expression = Field(description="who belongs to it")
+    short: str = Field("", description="the name where there is little room")
 
 
 class Groups(Part):
     """`[sequences]`: named groups, exclusive, and exhaustive unless `exhaustive = false`."""
 
-    label: str
-    groups: tuple[Group, ...]
-    exhaustive: bool = True
+    label: str = Field(description="of the comparison")
+    groups: tuple[Group, ...] = Field(description="in order; the first is the reference")
+    exhaustive: bool = Field(True, description="the groups must hold the whole cohort")
 
 
 class Source(Part):
     """One event or censoring source of an endpoint."""
 
     at: Expression = Field(description="an anchor or a line moment: `death.date`, `line[2].start`")
-    label: str = ""
+    label: str = Field("", description="as the counts print it")
     where: Expression | None = Field(None, description="counts only for these patients")
 
 
 class Endpoint(Part):
     """`[endpoints.NAME]`: origin, events (first wins), censoring, and delayed entry."""
 
-    label: str
-    origin: Expression
-    events: tuple[Source, ...]
-    censor: tuple[Source, ...]
+    label: str = Field(description="as it is printed")
+    origin: Expression = Field(description="where the clock starts")
+    events: tuple[Source, ...] = Field(
+        description="the earliest after the origin ends the time; of two on one day the first listed counts"
+    )
+    censor: tuple[Source, ...] = Field(
+        description="without an event, observation ends at the latest of these"
+    )
     until: Expression | None = Field(None, description="a course event counts only up to this moment")
     entry: Expression | None = Field(None, description="observation starts here: delayed entry")
     line: int | None = Field(None, ge=1, description="the line this endpoint belongs to")
-    note: str = ""
+    note: str = Field("", description="a footnote")
 
 
 class _Analysis(Part):
     """What all analyses share."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    title: str
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
+    title: str = Field(description="heading of its table and figure")
     number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
     groups: Words = Field(default=(), description="sequence groups compared; all by default")
     population: str = Field(
@@ -227,17 +248,17 @@ class _Analysis(Part):
 class Describe(_Analysis):
     """Characteristics, for all or by group, with a test per variable."""
 
-    kind: Literal["describe"]
-    variables: Words
-    by: Literal["sequence", "none"] = "sequence"
-    test: bool = True
+    kind: Literal["describe"] = Field(description="the kind of analysis")
+    variables: Words = Field(description="covariates, in order")
+    by: Literal["sequence", "none"] = Field("sequence", description="a column per sequence group, or none")
+    test: bool = Field(True, description="print a p-value per variable")
 
 
 class TreatmentsByLine(_Analysis):
     """Lines per patient, and what was given in each."""
 
-    kind: Literal["lines"]
-    up_to: int = Field(3, ge=1)
+    kind: Literal["lines"] = Field(description="the kind of analysis")
+    up_to: int = Field(3, ge=1, description="the last line that is printed")
     classes: Words = Field(
         default=(), description="agents or classes to count; the commonest regimens by default"
     )
@@ -246,52 +267,52 @@ class TreatmentsByLine(_Analysis):
 class Agreement(_Analysis):
     """Derived lines against charted labels: table, kappa, list of disagreements."""
 
-    kind: Literal["agreement"]
+    kind: Literal["agreement"] = Field(description="the kind of analysis")
 
 
 class Curves(_Analysis):
     """Kaplan-Meier curves with medians, numbers at risk, log-rank and hazard ratio."""
 
-    kind: Literal["curves"]
-    endpoint: str
-    by: Literal["sequence", "none"] = "sequence"
+    kind: Literal["curves"] = Field(description="the kind of analysis")
+    endpoint: str = Field(description="the endpoint drawn")
+    by: Literal["sequence", "none"] = Field("sequence", description="a curve per sequence group, or one")
     landmarks: tuple[float, ...] = Field(default=(), description="times, in the report's unit")
 
 
 class Medians(_Analysis):
     """Medians of several endpoints by sequence group, over all and within the levels of a covariate."""
 
-    kind: Literal["medians"]
-    endpoints: Words
-    within: str | None = None
+    kind: Literal["medians"] = Field(description="the kind of analysis")
+    endpoints: Words = Field(description="a column each")
+    within: str | None = Field(None, description="a covariate; a block of rows per level")
 
 
 class Cox(_Analysis):
     """Univariate, then multivariable Cox models."""
 
-    kind: Literal["cox"]
-    endpoint: str
-    variables: Words
-    enter: Literal["p <= 0.05", "all"] = "all"
-    ties: Literal["efron", "breslow", "exact"] = "efron"
-    cluster: Literal["centre"] | None = None
-    strata: Words = ()
+    kind: Literal["cox"] = Field(description="the kind of analysis")
+    endpoint: str = Field(description="the endpoint modelled")
+    variables: Words = Field(description='covariates, and "sequence" for the groups')
+    enter: Literal["p <= 0.05", "all"] = Field("all", description="which enter the multivariable model")
+    ties: Literal["efron", "breslow", "exact"] = Field("efron", description="rule for tied event times")
+    cluster: Literal["centre"] | None = Field(None, description="robust errors by centre")
+    strata: Words = Field(default=(), description="covariates with a baseline hazard per level")
 
 
 class PrintedValue(Part):
     """A value that a paper prints, for the comparison beside ours."""
 
-    endpoint: str
-    group: str | None = None
+    endpoint: str = Field(description="the endpoint")
+    group: str | None = Field(None, description="the sequence group; all when left out")
     median: float | None = Field(None, description="in months; leave out for `not reached`")
 
 
 class Printed(_Analysis):
     """Ours beside the printed medians."""
 
-    kind: Literal["printed"]
-    source: str
-    values: tuple[PrintedValue, ...]
+    kind: Literal["printed"] = Field(description="the kind of analysis")
+    source: str = Field(description="where the values are printed")
+    values: tuple[PrintedValue, ...] = Field(description="the printed values")
 
 
 Analysis = Annotated[
@@ -302,24 +323,26 @@ Analysis = Annotated[
 class Report(Part):
     """`[report]`: house style and unit of time."""
 
-    style: Literal["plain", "bmc", "lancet", "nejm", "jama", "jco"] = "plain"
-    time_unit: Unit = "month"
+    style: Literal["plain", "bmc", "lancet", "nejm", "jama", "jco"] = Field(
+        default="plain", description="house style of numbers and p-values"
+    )
+    time_unit: Unit = Field(default="month", description="of medians and figures")
 
 
 class Study(Part):
     """A whole study file."""
 
-    study: About
-    sources: dict[str, SourceFile]
-    anchors: dict[str, AnchorRule]
-    lines: LineRules
-    biomarkers: dict[str, Biomarker] = {}
-    covariates: dict[str, Covariate] = {}
-    cohort: tuple[Criterion, ...] = ()
-    sequences: Groups
-    endpoints: dict[str, Endpoint]
-    analyses: tuple[Analysis, ...]
-    report: Report = Report()
+    study: About = Field(description="what is asked")
+    sources: dict[str, SourceFile] = Field(description="which files")
+    anchors: dict[str, AnchorRule] = Field(description="clinical moments")
+    lines: LineRules = Field(description="lines of therapy")
+    biomarkers: dict[str, Biomarker] = Field({}, description="laboratory values cut in two")
+    covariates: dict[str, Covariate] = Field({}, description="variables as described and modelled")
+    cohort: tuple[Criterion, ...] = Field(default=(), description="who, in order")
+    sequences: Groups = Field(description="the groups compared")
+    endpoints: dict[str, Endpoint] = Field(description="from when to what")
+    analyses: tuple[Analysis, ...] = Field(description="what is printed")
+    report: Report = Field(Report(), description="how it is printed")
 
     path: Annotated[str, Field(exclude=True, json_schema_extra={"readOnly": True})] = ""
     sha256: Annotated[str, Field(exclude=True, json_schema_extra={"readOnly": True})] = ""
