@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sequela.audit.propensity import effective_size, propensity
-from sequela.audit.verdict import Verdict, estimates, not_applicable, numbers, shares
+from sequela.audit.verdict import Verdict, estimates, not_applicable, numbers, shares, years
 from sequela.estimates.cox import cox
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def availability(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         f"arms apart with an area under the curve of {area:.2f}.",
         (
             shares(f"Began before {name} was given ({split.agent.first_given:.1f})", split.before),
-            numbers("Date of origin, median year", [float(np.median(one)) for one in split.dates]),
+            years("Date of origin, median year", [float(np.median(one)) for one in split.dates]),
             numbers("Standardised difference of the date", [difference], 2),
             numbers("Area under the curve: date for arm", [area], 2),
         ),

@@ -31,6 +31,7 @@ class Clock:
         settled: when the patient's place in the comparison is settled (0: when the clock starts).
         settled_at: that moment in words.
         end: what ended each observation, in words.
+        entry: start of observation as the study file has it (0 where it asks for no delayed entry).
     """
 
     label: str
@@ -41,6 +42,7 @@ class Clock:
     settled: Real
     settled_at: str = "the origin"
     end: Words | None = None
+    entry: Real | None = None
 
     def __len__(self) -> int:
         return len(self.exit)
@@ -52,15 +54,16 @@ class Clock:
     def take(self, rows: NDArray[np.bool_] | Whole) -> Clock:
         """Some patients."""
         end = None if self.end is None else self.end[rows]
+        entry = None if self.entry is None else self.entry[rows]
         return Clock(
             self.label, self.arms, self.arm[rows], self.exit[rows], self.event[rows], self.settled[rows],
-            self.settled_at, end,
+            self.settled_at, end, entry,
         )  # fmt: skip
 
     def times(self, *, delayed: bool = False) -> Times:
         """The times as the study asks for them, or entered when their place is settled."""
         if not delayed:
-            return Times(self.exit, self.event, unit="month")
+            return Times(self.exit, self.event, self.entry, unit="month")
         seen = self.seen
         return Times(self.exit[seen], self.event[seen], self.settled[seen], unit="month")
 
@@ -75,9 +78,14 @@ class Clock:
         return np.array(self.arms)[self.arm]
 
     @property
+    def start(self) -> Real:
+        """When observation starts in the analysis as asked."""
+        return np.zeros(len(self)) if self.entry is None else self.entry
+
+    @property
     def late(self) -> bool:
-        """Whether anybody's place is settled after the clock has started."""
-        return bool((self.settled > 0).any())
+        """Whether anybody's place is settled after observation has started."""
+        return bool((self.settled > self.start).any())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sequela.audit.verdict import Figure, Verdict, not_applicable, numbers, p_values, shares
-from sequela.estimates.tables import chi_square, fisher
+from sequela.estimates.comparisons import chi_square, fisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

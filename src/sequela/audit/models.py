@@ -158,7 +158,7 @@ def small_groups(names: Sequence[str], sizes: Sequence[int], events: Sequence[in
     """
     title = "Small groups"
     few = [
-        f"{name} ({n} patients, {d} events)"
+        f"{name} ({_size(n, d)})"
         for name, n, d in zip(names, sizes, events, strict=True)
         if n < FEW or d < FEW_EVENTS
     ]
@@ -170,9 +170,12 @@ def small_groups(names: Sequence[str], sizes: Sequence[int], events: Sequence[in
         if few
         else "Every group has at least 20 patients and 10 events.",
         tuple(
-            Figure(name, (float(n),), (f"{n} patients, {d} events",))
-            for name, n, d in zip(names, sizes, events, strict=True)
+            Figure(name, (float(n),), (_size(n, d),)) for name, n, d in zip(names, sizes, events, strict=True)
         ),
         "convention: 20 patients and 10 events",
         "describe these groups and leave them out of the tests",
     )
+
+
+def _size(n: int, events: int) -> str:
+    return f"{n} patient{'' if n == 1 else 's'}, {events} event{'' if events == 1 else 's'}"

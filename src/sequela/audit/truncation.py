@@ -30,15 +30,17 @@ PAIRS = 2000  # patients an arm beyond which pairs are compared on an even sampl
 
 
 def immortal_share(clock: Clock) -> float:
-    """Share of person-time in which nobody can die by design: sum min(E, X) / sum X."""
-    whole = clock.exit.sum()
-    return float(np.minimum(clock.settled, clock.exit).sum() / whole) if whole > 0 else math.nan
+    """Share of person-time in which nobody can die by design: sum min(E, X) / sum X, from the start of observation."""
+    whole = (clock.exit - clock.start).sum()
+    immortal = np.maximum(np.minimum(clock.settled, clock.exit) - clock.start, 0).sum()
+    return float(immortal / whole) if whole > 0 else math.nan
 
 
 def at_risk(clock: Clock, mark: float, *, delayed: bool) -> int:
     """Patients at risk at `mark`: X >= mark, and with delayed entry also E < mark."""
     inside = clock.exit >= mark
-    return int((inside & (clock.settled < mark)).sum() if delayed else inside.sum())
+    since = np.maximum(clock.settled, clock.start) if delayed else clock.start
+    return int((inside & (since < mark)).sum())
 
 
 def expected_deaths(clock: Clock) -> float:

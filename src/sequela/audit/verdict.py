@@ -98,6 +98,11 @@ def numbers(label: str, values: Sequence[float], digits: int = 1) -> Figure:
     return Figure(label, known, tuple(DASH if v is None else number(v, digits) for v in known))
 
 
+def years(label: str, values: Sequence[float]) -> Figure:
+    """Calendar years by arm, with one decimal."""
+    return Figure(label, tuple(map(_known, values)), tuple(f"{value:.1f}" for value in values))
+
+
 def shares(label: str, values: Sequence[float]) -> Figure:
     """Shares by arm, as percentages; the values stay shares."""
     known = tuple(_known(value) for value in values)
@@ -161,8 +166,15 @@ def _design_verdict(code: str, title: str, sentence: str, found: list[Finding]) 
         code,
         title,
         "fail" if grave else "warn",
-        f"In {names}, {sentence}: {found[0].found}.",
+        f"In {names}, {sentence}: {_some(found[0].found or '')}.",
         (count,),
         reference,
         found[0].remedy or "",
     )
+
+
+def _some(listed: str, most: int = 2) -> str:
+    """The first of a list, and how many more."""
+    parts = listed.split("; ")
+    more = f"; and {len(parts) - most} more" if len(parts) > most else ""
+    return "; ".join(parts[:most]) + more

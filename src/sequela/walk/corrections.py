@@ -49,7 +49,7 @@ def corrections(walk: Walk) -> tuple[Correction, ...]:
 
 def _correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> Correction:
     endpoint = walk.study.endpoints[clock.endpoint]
-    settled = _settled(walk, clock)
+    settled = settled_day(walk, clock)
     moments = sorted({moment.words for group in clock.settled.values() for moment in group})
     naive = grouped(walk.outcomes[clock.endpoint], people)
     late = derive(clock.endpoint, endpoint, walk.people, walk.registry.moments, entry=settled)
@@ -94,7 +94,7 @@ def _over(endpoint: Endpoint, clock: TimeZero) -> bool:
     )
 
 
-def _settled(walk: Walk, clock: TimeZero) -> pl.Expr:
+def settled_day(walk: Walk, clock: TimeZero) -> pl.Expr:
     """The day on which a patient's place in the analysis is settled: by group, the last of its moments."""
     day = walk.people.expression(walk.study.endpoints[clock.endpoint].origin).cast(pl.Int32)
     for group, moments in clock.settled.items():
