@@ -20,6 +20,7 @@ from sequela.estimates.finegray import fine_gray
 from sequela.estimates.frailty import frailty
 from sequela.estimates.gray import gray
 from sequela.estimates.groupwise import max_combo, pairwise
+from sequela.estimates.outofcore import cox_blocks
 from sequela.estimates.penalised import firth
 from sequela.estimates.resampling import bootstrap, permutation_log_rank
 from sequela.estimates.selection import select
@@ -68,6 +69,20 @@ def test_aliased_and_constant_columns_are_named(times: Times) -> None:
     assert model.coef[0] == pytest.approx(cox(times, a).coef[0])
     assert model.tests["wald"].df == 1
     assert model.frame()["reason"].to_list()[1] == "aliased with the columns before it"
+
+
+def test_rows_of_weight_zero_are_not_there(times: Times) -> None:
+    x = np.random.default_rng(4).normal(size=80)
+    weights = np.r_[np.zeros(40), np.ones(40)]
+    half = cox(times.take(np.arange(40, 80)), x[40:])
+    assert cox(times, x, weights=weights).coef == pytest.approx(half.coef, abs=1e-12)
+    weighted = Times(times.exit, times.state, weights=weights)
+    assert cox_blocks(lambda: [(weighted, x[:, None])], ("x",)).coef == pytest.approx(half.coef, abs=1e-12)
+
+
+def test_a_model_without_columns_has_no_tests(times: Times) -> None:
+    tests = cox(times, np.zeros((80, 0))).tests
+    assert {test.reason for test in tests.values()} == {"no coefficient was estimated"}
 
 
 def test_no_events() -> None:

@@ -168,6 +168,17 @@ def cox(
         )
     stratum = None if strata is None else labels(strata, n, "strata")
     group = None if cluster is None else labels(cluster, n, "cluster")
+    if weights is not None and (weights == 0).any():  # an event of weight 0 must not count among the tied
+        entry = times.entry if times.delayed else None
+        times = Times(
+            times.exit,
+            np.where(weights > 0, times.state, 0),
+            entry,
+            None,
+            times.ids,
+            times.unit,
+            times.origin,
+        )
     events = float((times.state > 0).sum())
     facts = {"n": n, "events": events, "level": level, "method": f"Cox, {ties} ties", "ties": ties}
     if not events:

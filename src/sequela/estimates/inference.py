@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sequela.estimates.newton import Optimum
 
 
+NOTHING = "no coefficient was estimated"
+
+
 def reasons_of(optimum: Optimum, names: tuple[str, ...]) -> dict[str, str]:
     """{name: reason} of the coefficients that could not be estimated."""
     reasons: dict[str, str] = {}
@@ -47,9 +50,9 @@ def three_tests(optimum: Optimum, covariance: NDArray[Any], n: int) -> dict[str,
         ),
         "score": (quadratic_form(score, optimum.first.information[np.ix_(kept, kept)]), "score test"),
     }
-    reason = "separation: a Wald test does not hold"
+    reason = "separation: a Wald test does not hold" if df else NOTHING
     return {
-        key: Test(value, df, _chi(df, value), name, n, reason if math.isnan(value) else None)
+        key: Test(value, df, _chi(df, value), name, n, reason if math.isnan(value) or not df else None)
         for key, (value, name) in found.items()
     }
 
@@ -63,8 +66,10 @@ def covariate_tests(
     ratio = max(0.0, 2 * (optimum.last.log_likelihood - null))
     wald = quadratic_form(optimum.beta[at][used], covariance[np.ix_(used, used)])
     return {
-        "likelihood_ratio": Test(ratio, df, _chi(df, ratio), "likelihood ratio test", n),
-        "wald": Test(wald, df, _chi(df, wald), "Wald test", n),
+        "likelihood_ratio": Test(
+            ratio, df, _chi(df, ratio), "likelihood ratio test", n, None if df else NOTHING
+        ),
+        "wald": Test(wald, df, _chi(df, wald), "Wald test", n, None if df else NOTHING),
     }
 
 

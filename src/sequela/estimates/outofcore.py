@@ -76,7 +76,7 @@ def _axis(blocks: Callable[[], Iterable[Block]], p: int) -> _Axis:
     time, deaths, mass = np.zeros(0), np.zeros(0), np.zeros(0)
     n, first, second = 0, np.zeros(p), np.zeros(p)
     for times, X in blocks():
-        event = times.state > 0
+        event = (times.state > 0) & (times.weights > 0)
         joined = np.concatenate([time, times.exit[event]])
         counts = np.concatenate([deaths, np.ones(int(event.sum()))])
         weights = np.concatenate([mass, times.weights[event]])
@@ -110,7 +110,7 @@ def _rows(block: Block, axis: _Axis, beta: NDArray[Any]) -> _Rows:
     stop = np.searchsorted(axis.time, times.exit, side="right")
     late = np.searchsorted(axis.time, times.entry, side="right")
     start = np.where(times.entry != 0, late, 0)
-    event = np.flatnonzero(times.state > 0)
+    event = np.flatnonzero((times.state > 0) & (times.weights > 0))
     with np.errstate(over="ignore"):
         return _Rows(Z, eta, weights * np.exp(eta), weights, start, stop, event, stop[event] - 1)
 
