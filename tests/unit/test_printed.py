@@ -266,6 +266,26 @@ def test_each_ratio_has_the_p_value_to_its_right():
     assert codes((*row[:2], "0.62", row[3], "0.002"), head=head) == ["P404", "P404"]
 
 
+def test_whole_numbers_beside_percentages_are_no_counts():
+    rows = (
+        ("Sex", "", "", ""),
+        ("Female", "100 (51.5%)", "90 (50.8%)", ""),
+        ("Male", "94 (48.5%)", "87 (49.2%)", ""),
+    )
+    assert codes(*rows, ("CA-125, U/ml", "35", "40", "0.7")) == []
+    assert codes(*rows, ("Brain", "35 (18.0%)", "40 (22.6%)", "0.7")) == ["P301"]
+
+
+def test_percentages_of_their_own_sum_belong_together():
+    rows = (
+        ("Grade", "", "", ""),
+        ("G1", "20 (11.1%)", "30 (18.2%)", ""),
+        ("G2", "100 (55.6%)", "75 (45.5%)", ""),
+    )
+    assert codes(*rows, ("G3", "60 (33.3%)", "60 (36.4%)", "")) == []
+    assert codes(*rows, ("G3", "60 (33.3%)", "60 (46.4%)", "")) == ["P201"]
+
+
 # documents
 
 

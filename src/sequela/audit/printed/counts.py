@@ -49,14 +49,22 @@ def exclusive(table: Table, variable: Variable) -> bool:
     """Whether every patient is in one level only, as far as the print tells.
 
     True when the levels are opposites, or stretches of a number, or one of them counts the unknown, or when the
-    levels of some group add up to its size. Sites, symptoms and the like are not: a patient may have several.
+    levels of some group add up to its size or are percentages of their own sum. Sites, symptoms and the like are
+    not: a patient may have several.
     """
     if variable.summary or not variable.listed or len(variable.levels) < 2:
         return False
     names = {key(level.label) for level in variable.levels}
     worded = any(names == pair for pair in _OPPOSITES) or any(level.unknown for level in variable.levels)
-    complete = any(group.n and column_sum(variable, j) == group.n for j, group in enumerate(table.groups))
+    complete = any(_complete(variable, j, group.n) for j, group in enumerate(table.groups))
     return worded or cut(variable) or (complete and not _SEVERAL.search(variable.label))
+
+
+def _complete(variable: Variable, j: int, size: int | None) -> bool:
+    total = column_sum(variable, j)
+    return total > 0 and (
+        total == size or all((cell := level.cells[j]) and fits(cell, total) for level in variable.levels)
+    )
 
 
 def fits(cell: Count, size: int) -> bool:

@@ -132,12 +132,22 @@ def _table(grid: Grid, columns: _Columns, caption: Caption) -> Table:
     )
     notes = _notes(grid.notes or "")
     file, title = caption.where.file, caption.title
+    blocks = [block for block in _blocks(grid, columns, groups) if block.levels]
+    shares = any(_has_share(block) for block in blocks)
     variables = tuple(
-        _variable(block, title, file, tuple(notes[mark] for mark in block.marks if mark in notes))
-        for block in _blocks(grid, columns, groups)
-        if block.levels
+        _variable(
+            block,
+            Where(file, block.line, f"{title}: {block.label}"),
+            tuple(notes[mark] for mark in block.marks if mark in notes),
+            counted=_has_share(block) or not shares,
+        )
+        for block in blocks
     )
     return Table(title, groups, variables, caption.where, grid.notes is not None)
+
+
+def _has_share(block: _Block) -> bool:
+    return any(cell and (cell.percent or cell.of) for level in block.levels for cell in level.cells)
 
 
 def _notes(text: str) -> dict[str, str]:
@@ -151,11 +161,10 @@ def _notes(text: str) -> dict[str, str]:
     return texts
 
 
-def _variable(block: _Block, title: str, file: str | None, notes: tuple[str, ...]) -> Variable:
-    summary = bool(_SUMMARY.search(block.label)) or any(
-        _SUMMARY.search(level.label) for level in block.levels
-    )
-    where = Where(file, block.line, f"{title}: {block.label}")
+def _variable(block: _Block, where: Where, notes: tuple[str, ...], *, counted: bool) -> Variable:
+    """The variable of a block; whole numbers without a percentage, where others have one, are no counts."""
+    labels = [block.label, *(level.label for level in block.levels)]
+    summary = not counted or any(_SUMMARY.search(label) for label in labels)
     return Variable(block.label, tuple(block.levels), block.p, where, notes, block.listed, summary)
 
 
