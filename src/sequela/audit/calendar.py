@@ -158,8 +158,8 @@ def common_period(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         "A123",
         title,
         "fail" if few else "pass",
-        f"Only {left[0]} of “{clock.arms[0]}” began when {split.agent.name} could be given: "
-        "the question cannot be answered in these data."
+        f"The question cannot be answered in these data: only {left[0]} of “{clock.arms[0]}” began when "
+        f"{split.agent.name} could be given, and at least {ENOUGH} are needed."
         if few
         else f"{left[0]} of “{clock.arms[0]}” began when {split.agent.name} could be given; the comparison within "
         "that period stands beside the whole one.",

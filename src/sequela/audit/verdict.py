@@ -155,19 +155,16 @@ def design_verdicts(findings: Sequence[Finding]) -> tuple[Verdict, ...]:
 
 def _design_verdict(code: str, title: str, sentence: str, found: list[Finding]) -> Verdict:
     reference = "Suissa, Am J Epidemiol 2008;167:492; Giobbie-Hurder et al., J Clin Oncol 2013;31:2963"
-    count = numbers("Endpoints concerned", [len(found)], 0)
     if not found:
-        return Verdict(
-            code, title, "pass", "Everything is settled when the clock starts.", (count,), reference
-        )
+        return Verdict(code, title, "pass", "Everything is settled when the clock starts.", (), reference)
     names = ", ".join(str(one.where.field).removeprefix("endpoints.") for one in found)
     grave = any(one.severity == "error" for one in found)
     return Verdict(
         code,
         title,
         "fail" if grave else "warn",
-        f"In {names}, {sentence}: {_some(found[0].found or '')}.",
-        (count,),
+        f"In {names}, {sentence}: {_some((found[0].found or '').replace('`', ''))}.",
+        (),
         reference,
         found[0].remedy or "",
     )

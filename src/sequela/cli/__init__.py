@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import date
 
+    from sequela.audit.verdict import Audit
     from sequela.core.finding import Finding
     from sequela.study.model import Study
     from sequela.walk import Result
     from sequela.walk.explaining import Explanation
 
-OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
+OK, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_OPTION = "bold"
@@ -146,6 +147,38 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
         print_by_place(shown, console(sys.stdout, os.environ))
         click.echo(f"{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}")
     return _verdict(findings, exit_zero=exit_zero)
+
+
+@sequela.command()
+@STUDY
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the audit; STUDY/audit by default.")
+@JSON
+@EXIT_ZERO
+def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
+    """Can the result be believed? Every check on design and data, by arm, on one page; write audit.html.
+
+    Example:  sequela audit my-study
+    """
+    from datetime import datetime
+
+    from sequela.study.model import Study
+    from sequela.walk.auditing import as_dict, write_audit
+    from sequela.walk.auditing import audit as examine
+    from sequela.walk.outputs import BANNER
+    from sequela.walk.path import base_of, require_cohort, walk
+
+    protocol = Study.read(study)
+    banner = BANNER if protocol.study.simulated else None
+    with _progress(quiet=as_json) as tell:
+        walked = walk(protocol, today=datetime.now().astimezone().date(), progress=tell)
+        require_cohort(walked)
+        found = examine(walked, banner=banner, progress=tell)
+    page = write_audit(walked, found, out or base_of(protocol) / "audit", banner)
+    if as_json:
+        click.echo(json.dumps(as_dict(found), indent=1, ensure_ascii=False))
+    else:
+        _print_audit(found.audit, page)
+    return FINDINGS if found.audit.count("fail") and not exit_zero else OK
 
 
 @sequela.command()
@@ -331,7 +364,12 @@ def report(study: Path, out: Path | None) -> int:
 
 @sequela.command(name="open")
 @STUDY
-@click.option("--what", type=click.Choice(["report", "checks", "folder"]), default="report")
+@click.option(
+    "--what",
+    type=click.Choice(["report", "checks", "folder"]),
+    default="report",
+    help="report (by default), checks or folder.",
+)
 def open_(study: Path, what: str) -> int:
     """Open the report, the checks or the folder of the last run.
 
@@ -457,6 +495,17 @@ def _print_explanation(found: Explanation) -> None:
         for given in found.outside:
             click.echo(f"  {given.start} to {given.end}  {given.drug}  [{given.rule}]  {given.where}")
     click.echo("\nMoments: " + "; ".join(f"{label} {day}" for day, label in found.moments))
+
+
+def _print_audit(found: Audit, page: Path) -> None:
+    """The verdicts, one a line, and what could not be answered first."""
+    if found.unanswerable:
+        click.echo(found.unanswerable + "\n")
+    click.echo(found.comparison)
+    for verdict in found.verdicts:
+        click.echo(f"  {verdict.verdict:<15} {verdict.code:<6} {verdict.title}: {verdict.sentence}")
+    counts = ", ".join(f"{found.count(name)} {name}" for name in ("fail", "warn", "pass", "not applicable"))
+    click.echo(f"{counts}; what a code means: sequela explain CODE; figures by arm: {page}")
 
 
 def _told(result: Result, study: Study, *, as_json: bool) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from sequela.report.figures.figure import Figure
-from sequela.report.figures.page import WIDTHS, Box, Page, clean, head_room, width_of, wrap
-from sequela.report.palette import HAIR, INK, MUTED, PAPER, colour, tint
+from sequela.report.figures.page import WIDTHS, Box, Page, clean, head_room, wrap
+from sequela.report.palette import INK, PAPER, colour, tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SIZE: Final = 7.5
 SMALL: Final = 7.0
 PANEL: Final = 62.0  # mm
+ROW: Final = 4.4  # mm, of the key
 MOST: Final = 400  # lives drawn an arm; beyond, an even sample
 
 
@@ -85,16 +86,19 @@ def lexis(
         ),
         alt=_alt(arms, marks),
         data=_data(arms),
-        draw=_draw(arms, marks, origin, banner),
+        draw=_draw(arms, marks, (origin, settled, event), banner),
         banner=banner,
     )
 
 
-def _draw(arms: Sequence[Lives], marks: Sequence[tuple[str, float]], origin: str, banner: str | None) -> Any:
+def _draw(
+    arms: Sequence[Lives], marks: Sequence[tuple[str, float]], words: tuple[str, str, str], banner: str | None
+) -> Any:
+    origin, settled, event = words
     whole, top = WIDTHS["double"], head_room(banner)
     left, gap = 13.0, 7.0
     wide = (whole - left - gap * (len(arms) - 1)) / len(arms)
-    key = 4.4 * len(marks) if marks else 0.0
+    key = ROW * max(len(marks), 3)
     page = Page(whole, top + 5.5 + PANEL + 12.5 + key, banner)
     first = min(float(arm.origin.min()) for arm in arms if len(arm.origin))
     last = max(
@@ -107,8 +111,8 @@ def _draw(arms: Sequence[Lives], marks: Sequence[tuple[str, float]], origin: str
     for place, arm in enumerate(arms):
         x = left + place * (wide + gap)
         area = Box(x, top + 5.5, x + wide, top + 5.5 + PANEL)
-        words = wrap(f"{clean(arm.label)} (n = {len(arm.origin)})", wide, SIZE, "bold")[0]
-        page.text(x, top + 2.6, words, size=SIZE, weight="bold", colour=colour(place).text)
+        name = wrap(f"{clean(arm.label)} (n = {len(arm.origin)})", wide, SIZE, "bold")[0]
+        page.text(x, top + 2.6, name, size=SIZE, weight="bold", colour=colour(place).text)
         axes = page.axes(area)
         _panel(axes, arm, colour(place).line, marks)
         axes.set_xlim(np.floor(first), last + 0.25)
@@ -118,7 +122,7 @@ def _draw(arms: Sequence[Lives], marks: Sequence[tuple[str, float]], origin: str
     page.text(
         2.2, top + 5.5 + PANEL / 2, f"Months since {clean(origin)}", size=SIZE, align="center", rotation=90
     )
-    _key(page, marks, left, top + 5.5 + PANEL + 11.5)
+    _key(page, marks, settled, event, left, top + 5.5 + PANEL + 11.5)
     return page.drawing
 
 
@@ -171,18 +175,31 @@ def _ticks(page: Page, area: Box, years: tuple[float, float], high: float, *, nu
     for month in range(0, int(high) + 1, rise):
         y = area.bottom - month / high * (area.bottom - area.top)
         page.line((area.left - 0.9, area.left), (y, y), width=0.6)
-        if month:
-            page.line((area.left, area.right), (y, y), colour=HAIR, width=0.25, zorder=-1)
         if numbers:
             page.text(area.left - 1.6, y, str(month), size=SMALL, align="right")
 
 
-def _key(page: Page, marks: Sequence[tuple[str, float]], left: float, top: float) -> None:
+def _key(
+    page: Page, marks: Sequence[tuple[str, float]], settled: str, event: str, left: float, top: float
+) -> None:
+    """Dates on the left, the parts of a life on the right."""
+    middle = left + (page.width - left) * 0.56
     for place, (label, year) in enumerate(marks):
-        y = top + 4.4 * place + 1.6
+        y = top + ROW * place + 1.6
         page.line((left, left + 7), (y, y), width=0.9, linestyle=_dash(place))
-        text = wrap(f"{clean(label)}, {year:.1f}", page.width - left - 10, SIZE)[0]
-        page.text(left + 9, y, text, size=SIZE, colour=INK if width_of(text, SIZE) else MUTED)
+        page.text(left + 9, y, wrap(f"{_capital(label)}, {year:.1f}", middle - left - 11, SIZE)[0], size=SIZE)
+    parts = ((f"Before {settled}", tint(INK, 0.32), 0.5), ("At risk", INK, 1.1))
+    for place, (label, hue, width) in enumerate(parts):
+        y = top + ROW * place + 1.6
+        page.line((middle, middle + 7), (y, y), colour=hue, width=width)
+        page.text(middle + 9, y, wrap(clean(label), page.width - middle - 9, SIZE)[0], size=SIZE)
+    y = top + ROW * len(parts) + 1.6
+    page.line((middle + 3.5,), (y,), marker="o", markersize=2.6, linestyle="none")
+    page.text(middle + 9, y, wrap(_capital(event), page.width - middle - 9, SIZE)[0], size=SIZE)
+
+
+def _capital(text: str) -> str:
+    return clean(text)[:1].upper() + clean(text)[1:]
 
 
 def _alt(arms: Sequence[Lives], marks: Sequence[tuple[str, float]]) -> str:
