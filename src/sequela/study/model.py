@@ -37,7 +37,11 @@ def _tuple(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_tuple),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 class About(Part):
