@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,7 +195,6 @@ def worker(engine: str, task: str, n: int, rounds: int) -> None:
     PYTHON[engine](
         task if task.startswith(("km", "logrank", "cox")) else "km", small(task)
     )()  # imports, caches
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     spent = []
     for _ in range(rounds):
         inner, start = 0, time.process_time()
@@ -203,8 +202,16 @@ def worker(engine: str, task: str, n: int, rounds: int) -> None:
             run()
             inner += 1
         spent.append((time.process_time() - start) / inner)
-    extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(json.dumps({"seconds": spent, "memory": extra}))
+    print(json.dumps({"seconds": spent, "memory": traced(run) if spent[-1] < 5 else float("nan")}))
+
+
+def traced(run: Callable[[], Any]) -> float:
+    """Peak of what one more run allocates, in megabytes."""
+    tracemalloc.start()
+    run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
 
 
 def small(task: str) -> dict[str, np.ndarray]:
