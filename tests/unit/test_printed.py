@@ -286,6 +286,17 @@ def test_percentages_of_their_own_sum_belong_together():
     assert codes(*rows, ("G3", "60 (33.3%)", "60 (46.4%)", "")) == ["P201"]
 
 
+def test_a_row_that_no_longer_fits_its_groups_stands_alone():
+    rows = (
+        ("Grade", "", "", "0.13"),
+        ("G1", "20 (11.1%)", "30 (18.2%)", ""),
+        ("G2", "160 (88.9%)", "135 (81.8%)", ""),
+    )
+    assert codes(*rows, ("Brain metastases", "35 (18.0%)", "40 (22.6%)", "")) == ["P301"]  # 0.06
+    right = ("Grade", "", "", "0.06"), *rows[1:]
+    assert codes(*right, ("Brain metastases", "35 (18.0%)", "40 (22.6%)", "")) == []
+
+
 # documents
 
 

@@ -1,8 +1,8 @@
 """Grids of text to what they print: which columns are groups, p-values, ratios and medians; which rows belong together.
 
 A column is a group when its heading says `n = 194` or `N (%)`, or when most of its cells are `91 (46.9%)`. A row
-without counts opens a variable; the rows below it are its levels, until the next such row, or until the levels of
-every group add up to its size. A row with a p-value of its own, below a variable that has one, stands alone.
+without counts opens a variable; the rows below it are its levels, until the next such row, or until every group is
+full. A row with a p-value of its own, below a variable that has one, stands alone.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _blocks(grid: Grid, columns: _Columns, groups: Sequence[Group]) -> Iterator[
             block = _Block(label, line, p, marks=marks(row[0]))
             continue
         level = Level(label, tuple(_cell(row[j]) for j in columns.groups), line)
-        if block is None or _complete(block, groups) or (p and (block.p or block.levels)):
+        if block is None or _closed(block, level, groups) or (p and (block.p or block.levels)):
             if block:
                 yield block
             block = None
@@ -203,12 +203,20 @@ def _cell(text: str) -> Count | None:
     return count(unmarked(text))
 
 
-def _complete(block: _Block, groups: Sequence[Group]) -> bool:
-    """Whether the levels so far hold all patients of every group (of two levels or more)."""
-    if len(block.levels) < 2 or not all(group.n for group in groups):
+def _closed(block: _Block, following: Level, groups: Sequence[Group]) -> bool:
+    """Whether the levels so far are all of the variable, so that the row below stands alone.
+
+    They are when they hold all patients of every group, or when in every one of several groups they have room in
+    it, and the row below has not: one count may be mistyped, all of them are not.
+    """
+    sizes = [group.n for group in groups if group.n]
+    if len(block.levels) < 2 or len(sizes) < len(groups):
         return False
     sums = [sum(cell.value for level in block.levels if (cell := level.cells[j])) for j in range(len(groups))]
-    return sums == [group.n for group in groups]
+    more = [total + (cell.value if cell else 0) for total, cell in zip(sums, following.cells, strict=True)]
+    fitted = all(total <= n for total, n in zip(sums, sizes, strict=True))
+    beyond = all(total > n for total, n in zip(more, sizes, strict=True))
+    return sums == sizes or (len(groups) > 1 and fitted and beyond)
 
 
 def _ratios(grid: Grid, columns: _Columns, title: str, file: str | None) -> Iterator[Ratio]:
