@@ -18,4 +18,3 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Sequela"
-suppress_warnings = ["myst.xref_missing"]
