@@ -82,7 +82,7 @@ def scalars(problem: Problem, risk: NDArray[Any]) -> Scalars:
     total = sets.total(risk)
     ones = np.ones(len(sets.event)) if problem.weights is None else problem.weights[sets.event]
     mass = sets.tied_sum(ones)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if not (problem.efron and sets.ties):
             inverse = 1 / total
             zero = np.zeros(len(total))
