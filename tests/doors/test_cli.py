@@ -291,6 +291,28 @@ def test_lines_compare_and_multiverse(finished, tmp_path, cli):
     assert cli("lines", "multiverse", finished, "--gaps", "ninety")[0] == 2
 
 
+def test_audit_answers_by_arm_and_ends_with_its_verdict(study, tmp_path, cli):
+    out = tmp_path / "audit"
+    code, told, err = cli("audit", study, "--out", out, "--json")
+    verdicts = {item["code"]: item["verdict"] for item in json.loads(told)["verdicts"]}
+    assert verdicts["GT001"] == verdicts["GT002"] == "pass"
+    assert (code, err) == (1 if "fail" in verdicts.values() else 0, "")
+    assert "Simulated patients" in (out / "audit.html").read_text("utf-8")
+    assert cli("audit", study, "--out", out, "--exit-zero")[0] == 0
+
+
+def test_recheck_finds_a_percentage_that_does_not_belong_to_its_count(tmp_path, cli):
+    table = tmp_path / "table.csv"
+    table.write_text(",A (n = 10)\nYes,4 (40.0%)\nNo,6 (65.0%)\n", encoding="utf-8")
+    code, out, _ = cli("recheck", table, "--json")
+    assert code == 1
+    (finding,) = json.loads(out)
+    assert (finding["code"], finding["found"]) == ("P201", "6 (65.0%)")
+    table.write_text(",A (n = 10)\nYes,4 (40.0%)\nNo,6 (60.0%)\n", encoding="utf-8")
+    assert cli("recheck", table)[0] == 0
+    assert cli("recheck", tmp_path / "absent.csv")[0] == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["rum"], ["run", "--outt", "x"], ["explain"], ["demo", "lung"], ["run", "nowhere"]],
