@@ -150,12 +150,13 @@ def dependence(clock: Clock) -> Verdict:
     found = [conditional_tau(arm) for arm in by_arm(clock)]
     slope = _entry_slope(seen)
     over_all = conditional_tau(clock)
+    way = "longer or shorter" if slope.p >= 0.05 else "longer" if slope.value < 1 else "shorter"
     low = min([slope.p, over_all[1], *(p for _, p in found if not math.isnan(p))])
     return Verdict(
         "A103",
         title,
         "warn" if low < 0.05 else "pass",
-        "Late entrants live longer or shorter than early ones: delayed entry alone does not correct the comparison."
+        f"Late entrants live {way} than early ones: delayed entry alone does not correct the comparison."
         if low < 0.05
         else "No dependence is seen; these tests can miss it where entry and death both follow progression.",
         (
@@ -201,7 +202,11 @@ def overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def entry_windows(clock: Clock, calendar: CalendarTime | None) -> Verdict:
-    """A111: the windows of entry by arm and how far they overlap."""
+    """A111: the windows of entry by arm and how far they overlap, between arms and within.
+
+    Patients of one arm have different windows too, so the verdict rests on J_01 / sqrt(J_00 J_11), 1 when the arms'
+    windows are alike.
+    """
     title = "Windows of entry"
     if calendar is None:
         return not_applicable("A111", title, "the records carry no calendar dates")
@@ -209,20 +214,28 @@ def entry_windows(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         return not_applicable("A111", title, "nobody enters after the clock has started")
     each = windows(clock, calendar)
     parts = [each[clock.arm == place] for place in range(len(clock.arms))]
-    shared = min(overlap(parts[0], part) for part in parts[1:])
-    verdict = "fail" if shared < 0.4 else "warn" if shared < 0.7 else "pass"
+    if min(map(len, parts)) < 2:
+        return not_applicable("A111", title, "an arm has fewer than two patients")
+    within = [overlap(part, part) for part in parts]
+    shared = [overlap(parts[0], part) for part in parts[1:]]
+    likeness = min(
+        between / math.sqrt(within[0] * own) if own and within[0] else 0.0
+        for between, own in zip(shared, within[1:], strict=True)
+    )
+    verdict = "fail" if likeness < 0.7 else "warn" if likeness < 0.9 else "pass"
     return Verdict(
         "A111",
         title,
         verdict,
-        f"A window overlaps that of a patient of the other arm by {shared:.0%}: the arms could be entered at "
-        "different times after the origin, so their courses were selected differently."
+        f"Windows of two patients of different arms overlap {likeness:.0%} as much as those of one arm: the arms could "
+        "be entered at different times after the origin, so their courses were selected differently."
         if verdict != "pass"
-        else f"The windows overlap by {shared:.0%}.",
+        else "Windows of different arms overlap about as much as those of one arm.",
         (
             numbers("Window opens, median months after origin", [_median(part[:, 0]) for part in parts]),
             numbers("Window closes, median months after origin", [_median(part[:, 1]) for part in parts]),
-            numbers("Mean pairwise Jaccard overlap", [shared], 2),
+            numbers("Mean Jaccard overlap of two patients of the arm", within, 2),
+            numbers("Mean Jaccard overlap of two patients of different arms", [min(shared)], 2),
         ),
         "Rennert and Xie, Biometrics 2018;74:725; Mandel et al., Biometrics 2018;74:481",
         "restrict both arms to the window they share, or enrol everyone who starts the first line",

@@ -102,7 +102,10 @@ def summary_table(audit: Audit) -> Table:
 def figure_table(verdict: Verdict, arms: tuple[str, ...]) -> Table:
     """The figures of one check: a column for each arm, and one for figures of the whole comparison."""
     split = [len(figure.values) == len(arms) > 1 for figure in verdict.figures]
-    labels = [*(arms if any(split) else ()), *(("Together",) if not all(split) else ())]
+    labels = [
+        *(arms if any(split) else ()),
+        *(("Together" if any(split) else "Value",) if not all(split) else ()),
+    ]
     rows: list[Row] = []
     for figure, own in zip(verdict.figures, split, strict=True):
         cells = [Cell(text, value) for text, value in zip(figure.texts, figure.values, strict=True)]

@@ -164,7 +164,10 @@ def _checks(
     walk: Walk, people: Population, beside: list[Compared], calendar: CalendarTime | None, ledger: Ledger
 ) -> tuple[Verdict, ...]:
     main, clocks = beside[0].clock, [one.clock for one in beside]
-    lines = [one for one in beside if walk.study.endpoints[one.found.endpoint].line is not None]
+    lines = sorted(
+        (one for one in beside if walk.study.endpoints[one.found.endpoint].line is not None),
+        key=lambda one: walk.study.endpoints[one.found.endpoint].line or 0,
+    )
     early = [one.clock for one in lines if _ends_first(one.clock)]
     covariates = _covariates(walk, beside[0])
     designs = [_design(walk, analysis) for analysis in walk.study.analyses if isinstance(analysis, Cox)]
@@ -273,7 +276,7 @@ def _lexis(walk: Walk, main: Compared, calendar: CalendarTime, banner: str | Non
     origin = walk.study.anchors[endpoint.origin.name].label if isinstance(endpoint.origin, Anchor) else ""
     return lexis(
         lives,
-        [*marks, ("Data cut", calendar.cut)],
+        [*marks, ("data cut", calendar.cut)],
         origin=origin or main.found.origin.words,
         settled=clock.settled_at,
         event=event,
