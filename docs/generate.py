@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from types import NoneType
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
+WORDS: Final[dict[Any, str]] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Any: "[expression](../expressions.md)",
+}
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -53,14 +62,8 @@ def study_keys() -> str:
         for name, field in part.model_fields.items():
             if (part.__name__, name) in (("Study", "path"), ("Study", "sha256")):
                 continue
-            default = (
-                "required"
-                if field.is_required()
-                else _cell(repr(field.get_default(call_default_factory=True)))
-            )
-            lines.append(
-                f"| `{name}` | {_cell(_type(field.annotation))} | {default} | {_cell(field.description or '')} |"
-            )
+            cells = (f"`{name}`", _type(field.annotation), _default(field), field.description or "")
+            lines.append(f"| {' | '.join(map(_cell, cells))} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -70,19 +73,33 @@ def _cell(text: str) -> str:
 
 
 def _type(annotation: Any) -> str:
-    if annotation is Any:
-        return "expression"
-    name = getattr(annotation, "__name__", "")
-    if isinstance(annotation, type) and not get_args(annotation):
-        return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}.get(
-            name, name
-        )
-    inner = [
-        _type(part) if not isinstance(part, str) else f'"{part}"'
-        for part in get_args(annotation)
-        if part is not Ellipsis and part is not type(None)
-    ]
-    return " or ".join(dict.fromkeys(inner)) or str(annotation)
+    """An annotation in the words of a TOML file."""
+    origin, inner = get_origin(annotation), [part for part in get_args(annotation) if part is not NoneType]
+    if origin is Annotated:
+        return _type(inner[0])
+    if origin is Literal:
+        return ", ".join(f'`"{word}"`' for word in inner)
+    if origin is dict:
+        return f"a table of {_type(inner[1])} by name"
+    if origin is tuple:
+        if Ellipsis not in inner:
+            return f"{len(inner)} in a list: {_type(inner[0])}"
+        return "text, or a list of texts" if inner[0] is str else f"a list of {_type(inner[0])}"
+    if inner:
+        return " or ".join(dict.fromkeys(map(_type, inner)))
+    if hasattr(annotation, "model_fields"):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return WORDS[annotation]
+
+
+def _default(field: Any) -> str:
+    """A default as it would stand in the study file; nothing where there is none."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if not isinstance(value, bool | int | float | str | tuple) or value in ("", ()):
+        return "–"
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def codes() -> str:
