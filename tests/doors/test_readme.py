@@ -81,6 +81,9 @@ def test_the_headline_numbers_are_those_of_the_simulated_study(sepher_run):
     ]
     ratios = [row.hazard_ratio.value for row in found.rows if row.hazard_ratio]
     assert f"naive hazard ratio of {ratios[0]:.2f}" in README
+    words = " ".join(README.split())
+    assert f"headline (here HR {ratios[0]:.2f})" in words
+    assert f"little of it is left (HR {ratios[1]:.2f})" in words
     assert f"falls to {ratios[1]:.1f}" in README
     assert "simulated" in README
 
