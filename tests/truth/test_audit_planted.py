@@ -209,3 +209,11 @@ def test_the_null_world_shows_its_selection(null_world):
     for name, (value, tolerance) in expected.items():
         assert null_world[name] == pytest.approx(value, abs=tolerance), name
     assert null_world["closed"] == 1
+
+
+def test_a_small_study_is_not_closed_by_the_calendar():
+    """Thirty a side from the same years: few, but nothing that the calendar took away."""
+    rng = np.random.default_rng(13)
+    clock, calendar = clean(rng)
+    few = np.concatenate([np.flatnonzero(clock.arm == k)[:30] for k in (0, 1)])
+    assert on_calendar.common_period(clock.take(few), calendar.take(few)).verdict == "warn"

@@ -192,3 +192,11 @@ def test_endpoints_with_entry_in_the_study_file_are_not_immortal(sepher_study, t
     file.write_text(text, "utf-8")
     found = verdicts(audit(walk(Study.read(directory), today=date(2026, 1, 1))))
     assert found["A101"].verdict == "pass"
+
+
+def test_the_first_page_of_the_report_says_it_too(sepher_run, ovarian_run, sepher_audit):
+    document = json.loads((sepher_run.out / "document.json").read_text("utf-8"))
+    first = document["sections"][0]["blocks"][0]
+    assert first["title"] == sepher_audit.audit.unanswerable
+    document = json.loads((ovarian_run.out / "document.json").read_text("utf-8"))
+    assert document["sections"][0]["blocks"][0]["block"] == "KeyNumbers"

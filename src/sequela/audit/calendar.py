@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Real = NDArray[np.float64]
 
 ENOUGH = 50  # comparators that the common period must hold
+UNAVAILABLE = 0.1  # share of comparators who could not have been in the other arm
 NO_CALENDAR = "the records carry no calendar dates"
 NO_AGENT = "no single agent of the study file tells the arms apart"
 TWO_ARMS = "it is made for two arms"
@@ -84,7 +85,9 @@ def availability(clock: Clock, calendar: CalendarTime | None) -> Verdict:
     share = split.before[0]
     area = area_under_curve(*split.dates)
     difference = standardised_mean_difference(*split.dates)
-    verdict = "fail" if share > 0.5 or area > 0.85 else "warn" if share > 0.1 or area > 0.7 else "pass"
+    verdict = (
+        "fail" if share > 0.5 or area > 0.85 else "warn" if share > UNAVAILABLE or area > 0.7 else "pass"
+    )
     name = split.agent.name
     return Verdict(
         "A121",
@@ -92,7 +95,7 @@ def availability(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         verdict,
         f"{share:.0%} of “{clock.arms[0]}” began before anybody here was given {name}: they could not have been "
         "in the other arm, and all that changed with the years is mixed with the treatment."
-        if share > 0.1
+        if share > UNAVAILABLE
         else f"{share:.0%} of “{clock.arms[0]}” began before anybody here was given {name}; the date alone tells the "
         f"arms apart with an area under the curve of {area:.2f}.",
         (
@@ -143,7 +146,11 @@ def preference(clock: Clock, calendar: CalendarTime | None, covariates: Sequence
 
 
 def common_period(clock: Clock, calendar: CalendarTime | None) -> Verdict:
-    """A123: who is left when both arms begin after the agent was there; under 50 comparators there is no answer."""
+    """A123: who is left when both arms begin after the agent was there; under 50 comparators there is no answer.
+
+    Fails only where the calendar takes them away (over a tenth began before the agent was given); a study that is small
+    from the start is warned of.
+    """
     title = "The period common to both arms"
     split = _split(clock, calendar)
     if isinstance(split, str) or calendar is None:
@@ -151,22 +158,30 @@ def common_period(clock: Clock, calendar: CalendarTime | None) -> Verdict:
     keep = calendar.origin >= split.agent.first_given
     left = np.bincount(clock.arm[keep], minlength=2)
     few = int(left[0]) < ENOUGH
+    closed = few and split.before[0] > UNAVAILABLE
     figures = [numbers("Left in the common period", list(left), 0)]
     if not few:
         figures += [estimates(label, [ratio], digits=2) for label, ratio in _both(clock, keep)]
     return Verdict(
         "A123",
         title,
-        "fail" if few else "pass",
-        f"The question cannot be answered in these data: only {left[0]} of “{clock.arms[0]}” began when "
-        f"{split.agent.name} could be given, and at least {ENOUGH} are needed."
-        if few
-        else f"{left[0]} of “{clock.arms[0]}” began when {split.agent.name} could be given; the comparison within "
-        "that period stands beside the whole one.",
+        "fail" if closed else "warn" if few else "pass",
+        _left(clock.arms[0], int(left[0]), split.agent.name, few=few, closed=closed),
         tuple(figures),
         "Hernán and Robins, Am J Epidemiol 2016;183:758 (eligibility at time zero)",
         "collect comparators from the period in which both could be given, or do not ask these data for an effect",
     )
+
+
+def _left(arm: str, left: int, agent: str, *, few: bool, closed: bool) -> str:
+    began = f"{left} of “{arm}” began when {agent} could be given"
+    if closed:
+        return (
+            f"The question cannot be answered in these data: only {began}, and at least {ENOUGH} are needed."
+        )
+    if few:
+        return f"Only {began}: few, but it is not the calendar that leaves them few."
+    return f"{began[0].upper()}{began[1:]}; the comparison within that period stands beside the whole one."
 
 
 def _both(clock: Clock, keep: NDArray[np.bool_]) -> list[tuple[str, Estimate]]:

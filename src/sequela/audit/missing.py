@@ -44,9 +44,9 @@ def missingness(clock: Clock, covariates: Sequence[Variable]) -> Verdict:
         whole &= ~unknown
         if not unknown.any():
             continue
-        lost = np.bincount(clock.arm[unknown], minlength=len(clock.arms))
-        share = [float(a / b) if b else math.nan for a, b in zip(lost, sizes, strict=True)]
-        p = missing_p([(int(a), int(b - a)) for a, b in zip(lost, sizes, strict=True)])
+        gone = np.bincount(clock.arm[unknown], minlength=len(clock.arms))
+        share = [float(a / b) if b else math.nan for a, b in zip(gone, sizes, strict=True)]
+        p = missing_p([(int(a), int(b - a)) for a, b in zip(gone, sizes, strict=True)])
         figures += [
             shares(f"{one.name}: unknown", share),
             p_values(f"{one.name}: same share in the arms, p", [p]),
@@ -57,7 +57,8 @@ def missingness(clock: Clock, covariates: Sequence[Variable]) -> Verdict:
     complete = np.bincount(clock.arm[whole], minlength=len(clock.arms))
     figures.append(numbers("Patients with every covariate known", list(complete), 0))
     kept = float(whole.mean()) if len(whole) else 1.0
-    words = f"{1 - kept:.0%} of patients lack at least one covariate and leave a complete-case model without a word"
+    lost = f"{1 - kept:.0%} of patients lack at least one covariate and leave a complete-case model without a word"
+    words = lost if kept < 1 else "Every covariate of every patient is known"
     return Verdict(
         "A181",
         title,

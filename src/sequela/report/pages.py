@@ -77,6 +77,7 @@ class Pages:
     findings: tuple[Finding, ...]
     design: tuple[Finding, ...]
     left_out: tuple[tuple[str, int], ...]
+    unanswerable: str | None = None
 
     @classmethod
     def of(
@@ -90,8 +91,9 @@ class Pages:
         design: tuple[Finding, ...],
         left_out: tuple[tuple[str, int], ...],
         banner: str | None,
+        unanswerable: str | None = None,
     ) -> Pages:
-        """Lay out the contents of a run."""
+        """Lay out the contents of a run; `unanswerable` says why the data cannot answer the question."""
         house = House.of(study.report.style, study.report.time_unit, banner)
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
@@ -111,6 +113,7 @@ class Pages:
             findings,
             design,
             left_out,
+            unanswerable,
         )
 
     @property
@@ -172,7 +175,8 @@ class Pages:
         return (*figures, *map(_table, part.tables))
 
     def _first_page(self) -> tuple[Block, ...]:
-        blocks: list[Block] = [KeyNumbers(self._key_numbers())]
+        blocks: list[Block] = [Note("error", self.unanswerable)] if self.unanswerable else []
+        blocks.append(KeyNumbers(self._key_numbers()))
         serious = [finding for finding in self.design if finding.severity == "error"]
         if serious:
             endpoints = dict.fromkeys(

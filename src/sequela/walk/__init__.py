@@ -70,6 +70,7 @@ def run(
     from sequela.report.content import Regression, Survival
     from sequela.report.pages import Pages
     from sequela.walk.analyses import analyse
+    from sequela.walk.auditing import unanswerable
     from sequela.walk.corrections import corrections
     from sequela.walk.outputs import BANNER, manifest, require_own, write
 
@@ -95,6 +96,7 @@ def run(
         design,
         _left_out(walked),
         BANNER if study.study.simulated else None,
+        unanswerable(walked),
     )
     record = manifest(walked, clock)
     if directory is not None:

@@ -96,11 +96,26 @@ def audit(
     main = beside[0]
     calendar = _calendar(walk, main, people)
     verdicts = (*design_verdicts(audit_design(walk.study)), *_checks(walk, people, beside, calendar, ledger))
-    closed = next((v.sentence for v in verdicts if v.code == "A123" and v.verdict == "fail"), None)
+    closed = next(_closed(verdict) for verdict in verdicts if verdict.code == "A123")
     words = f"{main.clock.label}: {' against '.join(reversed(main.clock.arms))}"
     found = Audit(words, main.clock.arms, verdicts, closed)
     drawn = None if calendar is None else _lexis(walk, main, calendar, banner)
     return Audited(found, ledger, corrections(walk), drawn)
+
+
+def unanswerable(walk: Walk) -> str | None:
+    """Why the study's main comparison cannot be made in these data (A123), or None."""
+    if not any(len(clock.settled) > 1 for clock in time_zero(walk.study)):
+        return None
+    found = main_first(walk.study)[0]
+    analyses = {analysis.id: analysis for analysis in walk.study.analyses}
+    people = population(walk, analyses[found.analysis])
+    main = _compared(walk, found, people)
+    return _closed(on_calendar.common_period(main.clock, _calendar(walk, main, people)))
+
+
+def _closed(period: Verdict) -> str | None:
+    return period.sentence if period.verdict == "fail" else None
 
 
 def main_first(study: Study) -> list[TimeZero]:
