@@ -132,7 +132,7 @@ def verbs() -> str:
     lines = [
         "# The command line",
         "",
-        "Exit codes: 0 done; 1 findings of severity error, or records that cannot be used; 2 the command or the study file is wrong; 130 interrupted (the last complete output is untouched).",
+        "Exit codes: 0 done; 1 findings of severity error, or records that cannot be used; 2 the command or the study file is wrong; 70 a fault of Sequela itself; 130 interrupted (the last complete output is untouched).",
         "",
     ]
     for name, command in _commands(sequela, "sequela"):

@@ -394,3 +394,21 @@ def wait_for_aside(directory: Path, known: set[str], process: "subprocess.Popen[
             if path.name not in known and any(path.rglob("*.csv")):
                 return
     raise AssertionError("the run ended before it wrote anything")
+
+
+def test_a_fault_of_ours_is_said_as_such(monkeypatch, capsys, tmp_path):
+    """Exit code 70, the traceback for whoever mends it, and no blame on the user's data."""
+    import sequela.study.model as model
+    from sequela.cli import main
+
+    def broken(path):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(model.Study, "read", broken)
+    with pytest.raises(SystemExit) as done:
+        main(["check", str(tmp_path)])
+    assert done.value.code == 70
+    printed = capsys.readouterr().err
+    assert "error X199" in printed
+    assert "unforeseen" in printed
+    assert "Traceback" in printed

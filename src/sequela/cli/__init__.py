@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sequela.walk import Result
     from sequela.walk.explaining import Explanation
 
-OK, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_OPTION = "bold"
@@ -63,6 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             err=True,
         )
         sys.exit(USAGE)
+    except Exception as fault:  # a fault of ours: said as such, with all that is needed to mend it
+        import traceback
+
+        from sequela.core.finding import Finding
+
+        traceback.print_exc()
+        message = f"this is a fault of Sequela, not of your data: {type(fault).__name__}: {fault}"
+        remedy = "report it with the lines above; nothing was written half"
+        click.echo(str(Finding("X199", "error", message, remedy=remedy)), err=True)
+        sys.exit(INTERNAL)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -151,7 +161,9 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
 @sequela.command()
 @STUDY
-@click.option("--out", type=click.Path(path_type=Path), help="Directory of the audit; STUDY/audit by default.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Directory of the audit; STUDY/audit by default."
+)
 @JSON
 @EXIT_ZERO
 def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:

@@ -241,6 +241,7 @@ def _check_agents(study: Study, members: Mapping[str, frozenset[str]]) -> None:
     from difflib import get_close_matches
 
     from sequela.study.names import expressions
+    from sequela.study.positions import line_in
 
     for path, node in expressions(study):
         for atom in atoms(node):
@@ -253,7 +254,7 @@ def _check_agents(study: Study, members: Mapping[str, frozenset[str]]) -> None:
                         "error",
                         f"there is no drug or class `{agent}`"
                         + (f": did you mean `{near[0]}`?" if near else ""),
-                        Where(study.path, field=".".join(map(str, path))),
+                        Where(study.path, line_in(study.path, path), ".".join(map(str, path))),
                         found=agent,
                         allowed=", ".join(near) or "see the drug dictionary",
                         remedy="mend the name; the dictionary's names are in the docs, page Drugs",

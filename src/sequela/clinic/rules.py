@@ -84,8 +84,8 @@ def shipped() -> tuple[str, ...]:
     )
 
 
-def read_rules(name: str, base: Path | None = None) -> RuleSet:
-    """A shipped rule set by name, or a rule-set file by path (relative to `base`).
+def read_rules(name: str, base: Path | None = None, where: Where | None = None) -> RuleSet:
+    """A shipped rule set by name, or a rule-set file by path (relative to `base`); `where` it was named, for errors.
 
     Raises:
         StudyError: there is no such rule set, or the file has unknown keys or wrong values.
@@ -99,7 +99,8 @@ def read_rules(name: str, base: Path | None = None) -> RuleSet:
                 "S120",
                 "error",
                 f"there is no rule set `{name}`",
-                Where(field="lines.rules"),
+                where or Where(field="lines.rules"),
+                found=name,
                 allowed=f"{', '.join(shipped())}, or the path of a rule-set file",
                 remedy="name a shipped rule set, or give the path of your own",
             )

@@ -57,3 +57,12 @@ def nearest_line(found: dict[Path, int], path: Path) -> int | None:
         if path[:depth] in found:
             return found[path[:depth]]
     return None
+
+
+def line_in(file: str, path: Path) -> int | None:
+    """The line of a key in a study file on disk; None where there is no file any more."""
+    try:
+        with open(file, encoding="utf-8") as text:  # noqa: PTH123  (`Path` is a key's path here)
+            return nearest_line(lines_of(text.read()), path)
+    except OSError:
+        return None

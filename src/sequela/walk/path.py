@@ -22,6 +22,7 @@ from sequela.records.source import Column, Source
 from sequela.study.expressions import LineHas, LineOf, LineOfStart, atoms
 from sequela.study.model import TreatmentsByLine
 from sequela.study.names import expressions
+from sequela.study.positions import line_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,9 +134,17 @@ def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda 
         StudyError: the study names a rule set, drug or class that does not exist.
     """
     tables = read_sources(study, progress)
-    return walk_from(
-        study, tables, read_rules(study.lines.rules, base_of(study)), today=today, progress=progress
-    )
+    return walk_from(study, tables, own_rules(study), today=today, progress=progress)
+
+
+def own_rules(study: Study) -> RuleSet:
+    """The rule set that the study names.
+
+    Raises:
+        StudyError: there is no such rule set, or it cannot be read.
+    """
+    where = Where(study.path or None, line_in(study.path, ("lines", "rules")), "lines.rules")
+    return read_rules(study.lines.rules, base_of(study), where)
 
 
 def walk_from(
