@@ -70,7 +70,7 @@ def curves(content: Survival, house: House) -> Figure:
         id=content.heading.id,
         title=title,
         time_unit=house.unit,
-        x_label=f"Time since {_origin(content.origin)}",
+        x_label=f"Time since {content.origin}",
         y_label=_outcome(content.endpoint),
         annotations=compared(content, house),
         landmarks=content.landmarks,
@@ -78,16 +78,6 @@ def curves(content: Survival, house: House) -> Figure:
         style=house.style,
         banner=house.banner,
     )
-
-
-def _origin(words: str) -> str:
-    if words.endswith(".date"):
-        return words.removesuffix(".date").replace("_", " ") + (
-            " diagnosis" if words.startswith("metastatic") else ""
-        )
-    if words.startswith("line_of("):
-        return f"start of {words[8:].split(')')[0].replace('_', ' ')}"
-    return f"start of line {words[5:].split(']')[0]}" if words.startswith("line[") else words
 
 
 def _outcome(label: str) -> str:
