@@ -12,17 +12,30 @@ if TYPE_CHECKING:
     from sequela.core.outcome import Times
     from sequela.estimates.cox import cox
     from sequela.estimates.curves import kaplan_meier
+    from sequela.estimates.doseresponse import dose_response
     from sequela.estimates.tests import log_rank
     from sequela.study.model import Study
     from sequela.walk import run
 
-__all__ = ["Study", "Times", "audit_design", "cox", "kaplan_meier", "lines", "log_rank", "recheck", "run"]
+__all__ = [
+    "Study",
+    "Times",
+    "audit_design",
+    "cox",
+    "dose_response",
+    "kaplan_meier",
+    "lines",
+    "log_rank",
+    "recheck",
+    "run",
+]
 
 _HOMES: Final = {
     "Study": "sequela.study.model",
     "Times": "sequela.core.outcome",
     "audit_design": "sequela.audit.design",
     "cox": "sequela.estimates.cox",
+    "dose_response": "sequela.estimates.doseresponse",
     "kaplan_meier": "sequela.estimates.curves",
     "lines": "sequela.clinic.lines",
     "log_rank": "sequela.estimates.tests",

@@ -1,0 +1,172 @@
+"""Comparison of two curves: on one log dose per experiment, which is the default and the honest unit.
+
+The extra-sum-of-squares F test treats wells as independent. With several experiments pooled, the scatter
+between experiments is counted as effect and the test rejects far too often; it says so in `warning`.
+Source: Motulsky and Christopoulos, Fitting Models to Biological Data, 2004, chapters 27 and 29.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.special import fdtrc, stdtr, stdtrit
+
+from sequela.core.errors import UsageError
+from sequela.core.estimate import Estimate, Test
+from sequela.core.finding import Finding, Where
+from sequela.estimates.doseresponse import fitting
+from sequela.estimates.doseresponse.curves import collapse, split
+from sequela.estimates.doseresponse.models import FORMS, Array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from sequela.estimates.doseresponse.fit import Fit
+
+WELLS = (
+    "wells are not independent repeats: with several experiments pooled this test rejects far too often; "
+    "compare one value per experiment"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An F test between nested sets of curves, always with its warning about wells."""
+
+    test: Test
+    df: tuple[int, int]
+    shared: tuple[str, ...]
+    warning: str = WELLS
+
+
+def compare(first: Fit, second: Fit, quantity: str = "ic50", paired: bool | None = None) -> Estimate:
+    """Ratio second / first of a dose ("ic50", "ec50") or difference ("emax", "auc"), one value per experiment.
+
+    Paired by experiment when both have the same experiments (or as `paired` says), otherwise Welch's t.
+    p is two-sided. Without two experiments on each side there is no interval, and the reason says so.
+    Raises UsageError for an unknown quantity, or when pairing is asked for but experiments differ.
+    """
+    if quantity not in ("ic50", "ec50", "emax", "auc"):
+        raise _usage("quantity", "There is no such quantity.", quantity, "ic50, ec50, emax, auc")
+    logged = quantity in ("ic50", "ec50")
+    a, b = (_values(fit, quantity, logged) for fit in (first, second))
+    same = bool(a) and set(a) == set(b)
+    if paired and not same:
+        raise _usage(
+            "paired", "The curves do not share their experiments.", f"{sorted(a)}, {sorted(b)}", "the same"
+        )
+    name = f"{quantity} {'ratio' if logged else 'difference'}"
+    return _compared(name, a, b, same if paired is None else paired, logged, first.level)
+
+
+def _usage(field: str, message: str, found: str, allowed: str) -> UsageError:
+    where = Where(field=field)
+    remedy = "Choose one of the allowed values."
+    return UsageError(
+        Finding(
+            "dose-response-comparison", "error", message, where, found=found, allowed=allowed, remedy=remedy
+        )
+    )
+
+
+def _values(fit: Fit, quantity: str, logged: bool) -> dict[str, float]:
+    found = {one.experiment: float(getattr(one, quantity).value) for one in fit.experiments}
+    return {k: math.log(v) if logged else v for k, v in found.items() if not math.isnan(v)}
+
+
+def _compared(
+    name: str, a: dict[str, float], b: dict[str, float], paired: bool, logged: bool, level: float
+) -> Estimate:
+    facts: dict[str, Any] = {"level": level, "n": len(a) if paired else len(a) + len(b)}
+    facts["method"] = f"{'paired' if paired else 'Welch'} t on experiments"
+    if min(len(a), len(b)) < 2:
+        reason = (
+            f"a comparison needs two experiments with a value on each side; there are {len(a)} and {len(b)}"
+        )
+        return Estimate(name, math.nan, reason=reason, **facts)
+    mean, se, df = _paired(a, b) if paired else _welch(np.array([*a.values()]), np.array([*b.values()]))
+    if se == 0:
+        value = math.exp(mean) if logged else mean
+        return Estimate(name, value, reason="the experiments do not differ among themselves", **facts)
+    half = float(stdtrit(df, 0.5 + level / 2)) * se
+    p = 2 * float(stdtr(df, -abs(mean / se)))
+    low, value, high = (math.exp(v) if logged else v for v in (mean - half, mean, mean + half))
+    return Estimate(name, value, se * value if logged else se, low, high, p=p, **facts)
+
+
+def _paired(a: dict[str, float], b: dict[str, float]) -> tuple[float, float, float]:
+    gap = np.array([b[key] - a[key] for key in a])
+    return float(gap.mean()), float(gap.std(ddof=1)) / math.sqrt(len(gap)), len(gap) - 1
+
+
+def _welch(a: Array, b: Array) -> tuple[float, float, float]:
+    parts = np.array([x.var(ddof=1) / len(x) for x in (a, b)])
+    total = float(parts.sum())
+    df = total**2 / float((parts**2 / [len(a) - 1, len(b) - 1]).sum()) if total > 0 else 1.0
+    return float(b.mean() - a.mean()), math.sqrt(total), df
+
+
+def extra_sum_of_squares(
+    dose: ArrayLike, response: ArrayLike, by: ArrayLike, shared: tuple[str, ...], model: str = "ll4"
+) -> Comparison:
+    """F test of curves that share the parameters named against curves that share none.
+
+    `shared=("slope", "einf", "e0")` tests parallelism (only the location may shift); all names test that
+    the curves are one; ("ec50",) tests the shift alone. Raises UsageError for unknown names or one group.
+    """
+    form = FORMS.get(model)
+    if form is None:
+        raise _usage("model", "There is no such dose-response model.", model, ", ".join(FORMS))
+    free = tuple(name for name in form.names if name not in dict(form.held))
+    if not shared or not set(shared) <= set(free):
+        raise _usage("shared", "These parameters cannot be shared.", ", ".join(shared), ", ".join(free))
+    wells = split(dose, response, by, None)
+    if len(wells) < 2:
+        raise _usage("by", "One curve cannot be compared.", "1 group", "2 or more groups")
+    means = collapse(wells)
+    curves = fitting.batch(form, means.dose, means.y, means.weight, {})
+    apart = fitting.fit(curves)
+    separate = float(apart.rss.sum() + means.pure.sum())
+    joint = _joint(curves, apart.theta, tuple(form.names.index(name) for name in shared))
+    df1 = len(shared) * (len(wells) - 1)
+    df2 = sum(len(curve.dose) for curve in wells) - len(free) * len(wells)
+    together = joint + float(means.pure.sum())
+    if df2 <= 0 or separate <= 0:
+        missing = Test(
+            math.nan, df1, math.nan, "extra sum of squares F", reason="no residual degrees of freedom"
+        )
+        return Comparison(missing, (df1, df2), shared)
+    statistic = max(0.0, together - separate) / df1 / (separate / df2)
+    p = float(fdtrc(df1, df2, statistic))
+    return Comparison(Test(statistic, df1, p, "extra sum of squares F"), (df1, df2), shared)
+
+
+def _joint(curves: fitting.Batch, start: Array, shared: tuple[int, ...]) -> float:
+    """Smallest weighted sum of squares when columns `shared` of theta are common to all curves."""
+    k, p = start.shape
+    own = [j for j in range(p) if j not in shared and (curves.low[:, j] < curves.high[:, j]).all()]
+
+    def theta(values: Array) -> Array:
+        full = curves.low.copy()
+        full[:, list(shared)] = values[: len(shared)]
+        full[:, own] = values[len(shared) :].reshape(k, len(own))
+        return full
+
+    def residuals(values: Array) -> Array:
+        fitted = fitting.evaluate(curves.form, theta(values), curves.x, curves.dose)[0]
+        return (np.sqrt(curves.weight) * (curves.y - fitted)).ravel()
+
+    low = np.concatenate([curves.low[:, list(shared)].min(0), curves.low[:, own].ravel()])
+    high = np.concatenate([curves.high[:, list(shared)].max(0), curves.high[:, own].ravel()])
+    best = math.inf
+    for common in (start.mean(0), *start):
+        first = np.concatenate([common[list(shared)], start[:, own].ravel()])
+        found: Any = least_squares(
+            residuals, np.clip(first, low, high), bounds=(low, high), xtol=1e-12, ftol=1e-12
+        )
+        best = min(best, 2 * float(found.cost))
+    return best
