@@ -116,6 +116,17 @@ def test_demo_refuses_a_directory_with_another_study(study, cli):
     assert files_in(study) == before
 
 
+def test_demo_keeps_a_study_file_that_was_changed(tmp_path, cli):
+    study = tmp_path / "demo"
+    assert cli("demo", "sepher", "--out", study)[0] == 0
+    changed = (study / "study.toml").read_text("utf-8").replace('style = "bmc"', 'style = "nejm"')
+    (study / "study.toml").write_text(changed, encoding="utf-8")
+    code, out, err = cli("demo", "sepher", "--out", study)
+    assert (code, out) == (2, "")
+    assert f"sequela run {study}" in err
+    assert (study / "study.toml").read_text("utf-8") == changed
+
+
 def test_demo_prints_a_seed_only_for_the_simulated_study(tmp_path, cli):
     code, out, err = cli("demo", "ovarian", "--seed", 3, "--out", tmp_path / "demo")
     assert (code, out) == (2, "")

@@ -49,15 +49,16 @@ def _refuse_strangers(name: str, directory: Path) -> None:
         )
     if not study.is_file():
         return
-    own = (files("sequela") / "data" / "examples" / name / "study.toml").read_text("utf-8").splitlines()[0]
-    if study.read_text("utf-8", errors="replace").split("\n", 1)[0] != own:
+    own = (files("sequela") / "data" / "examples" / name / "study.toml").read_bytes()
+    if study.read_bytes() != own:
         raise UsageError(
             Finding(
                 "X105",
                 "error",
-                "the directory holds another study",
+                "the directory holds another study, or this one with changes",
                 Where(str(study)),
-                remedy="give another directory: --out DIR",
+                allowed="a new directory, or one with the example as it came",
+                remedy=f"run what is there: sequela run {directory}; or give another directory: --out DIR",
             )
         )
 
