@@ -238,7 +238,8 @@ def _parameter(fit: Fit, row: fitting.Batch, k: int, limits: tuple[float, ...], 
     if name == "ec50" and reason and outside(form, fit.dose, float(theta[k])):
         value, se = math.nan, math.nan
     se = se * value if form.logged(name) else se
-    return Estimate(name, value, se if fit.df > 0 else math.nan, low, high, reason=reason, **facts)
+    known = fit.df > 0 and not at_bound(row, theta, k)
+    return Estimate(name, value, se if known else math.nan, low, high, reason=reason, **facts)
 
 
 def _parameter_reason(fit: Fit, row: fitting.Batch, k: int) -> str | None:
@@ -246,11 +247,20 @@ def _parameter_reason(fit: Fit, row: fitting.Batch, k: int) -> str | None:
     theta, name = fit.theta, fit.form.names[k]
     if name == "ec50" and (reason := outside(fit.form, fit.dose, float(theta[3]))):
         return reason
-    if theta[k] <= row.low[0, k] or theta[k] >= row.high[0, k]:
-        return "at the bound of the fit: the doses do not determine it"
     if name in ("einf", "ec50") and row.low[0, 1] < row.high[0, 1] and not saturates(fit):
-        return "the curve does not saturate: no lower plateau within the doses tested"
+        return "the curve does not saturate: no plateau at high dose within the doses tested"
+    edge = [other for j, other in enumerate(fit.form.names) if at_bound(row, theta, j)]
+    if name in edge:
+        return "at the bound of the fit: the doses do not determine it"
+    if name == "ec50" and edge:
+        return f"{edge[0]} is at the bound of the fit, which this value depends on"
     return None if fit.df > 0 else "no residual degrees of freedom: no interval"
+
+
+def at_bound(row: fitting.Batch, theta: Array, k: int) -> bool:
+    """Whether a free parameter ended at its limit."""
+    low, high = float(row.low[0, k]), float(row.high[0, k])
+    return low < high and not low < float(theta[k]) < high
 
 
 def saturates(fit: Fit) -> bool:
