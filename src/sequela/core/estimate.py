@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from sequela.core import wording
+from sequela.core.units import DAYS_PER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,10 +52,14 @@ class Estimate:
     reason: str | None = None
     p: float = math.nan
 
+    def _unit_words(self) -> str:
+        """` days`, ` mM`: only units of time have a plural."""
+        return f" {self.unit}{'s' if self.unit in DAYS_PER else ''}" if self.unit else ""
+
     def __str__(self) -> str:
         if math.isnan(self.value):
             return f"{self.name} {wording.DASH} ({self.reason})"
-        text = f"{self.name} {wording.number(self.value)}" + (f" {self.unit}s" if self.unit else "")
+        text = f"{self.name} {wording.number(self.value)}" + self._unit_words()
         if not math.isnan(self.lower):
             text += f", {100 * self.level:g}% CI {wording.interval(self.lower, self.upper)}"
         if not math.isnan(self.p):

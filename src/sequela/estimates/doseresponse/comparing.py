@@ -68,7 +68,7 @@ def _usage(field: str, message: str, found: str, allowed: str) -> UsageError:
     remedy = "Choose one of the allowed values."
     return UsageError(
         Finding(
-            "dose-response-comparison", "error", message, where, found=found, allowed=allowed, remedy=remedy
+            "E210", "error", message, where, found=found, allowed=allowed, remedy=remedy
         )
     )
 

@@ -59,7 +59,7 @@ def split(
         if size != len(x):
             raise UsageError(
                 _error(
-                    "dose-response-lengths", name, "One value is needed for each dose.",
+                    "E213", name, "One value is needed for each dose.",
                     f"{size} values", f"{len(x)}", "Give arrays of the same length.",
                 )
             )  # fmt: skip
@@ -77,7 +77,7 @@ def _check(dose: Array, response: Array) -> None:
     if not len(dose):
         raise DataError(
             _error(
-                "dose-response-empty",
+                "E214",
                 "dose",
                 "There are no wells.",
                 "0 values",
@@ -94,7 +94,7 @@ def _check(dose: Array, response: Array) -> None:
             value: Any = dose[first] if field == "dose" else response[first]
             raise DataError(
                 _error(
-                    f"dose-response-{field}", field, f"{int(bad.sum())} wells have no usable {field}.",
+                    "E215", field, f"{int(bad.sum())} wells have no usable {field}.",
                     f"{value:g} in row {first}", allowed,
                     f"Correct the {field}, or leave out the wells and say why.",
                 )

@@ -26,7 +26,7 @@ def growth_rate_inhibition(final: ArrayLike, start: ArrayLike, control: ArrayLik
     if not all(np.all(np.isfinite(count) & (count > 0)) for count in (x, x0, xc)) or np.any(xc <= x0):
         raise DataError(
             Finding(
-                "dose-response-growth", "error", "Growth rates need positive counts and a control that grew.",
+                "E212", "error", "Growth rates need positive counts and a control that grew.",
                 Where(field="control"), found=f"smallest control {xc.min():g}, largest start {x0.max():g}",
                 allowed="final, start, control > 0 and control > start",
                 remedy="Check the counts at dosing, or use viability relative to control.",
