@@ -1,0 +1,1 @@
+"""What cultures lived through at the bench: plates, blots and images become readings with their experiment."""
