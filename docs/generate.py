@@ -201,7 +201,23 @@ def rule_book() -> str:
             "```",
             "",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_endpoint_cases()])
+
+
+def _endpoint_cases() -> list[str]:
+    from tests.spec.endpoint_cases import FILE
+
+    lines = [
+        "## Endpoints",
+        "",
+        "One invented life each, in days; a line is `start..end` with the reason of its stop, and an open end is ongoing. "
+        "After `=>`: the time, and what ended it.",
+        "",
+    ]
+    for block in FILE.read_text("utf-8").split("== ")[1:]:
+        title, endpoint, sentence, *rest = (line for line in block.splitlines() if line.strip())
+        lines += [f"### {title.strip()}", "", f"`{endpoint.strip()}` {sentence.strip()}", "", "```text", *rest, "```", ""]
+    return lines
 
 
 def bad_inputs() -> str:

@@ -140,6 +140,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     """
 
     from sequela.audit.design import audit_design
+    from sequela.audit.estimand import audit_estimands
     from sequela.report.console import console, print_by_place, tally
     from sequela.study.model import Study
     from sequela.walk.outputs import write_checks
@@ -148,7 +149,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     protocol = Study.read(study)
     with _progress(quiet=as_json) as tell:
         walked = walk(protocol, today=_today(), progress=tell)
-    findings = [*walked.findings, *audit_design(protocol)]
+    findings = [*walked.findings, *audit_design(protocol), *audit_estimands(protocol)]
     shown = [finding for finding in findings if show is None or finding.code == show.upper()]
     page = write_checks(protocol, tuple(findings))
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -26,6 +26,16 @@ TREATMENTS: Final[dict[str, pl.DataType]] = {
 }
 
 
+DATED: Final[dict[str, Any]] = {
+    "patient": pl.String,
+    "day": pl.Int32,
+    "source": pl.String,
+    "field": pl.String,
+    "_file": pl.String,
+    "_line": pl.Int64,
+}
+
+
 def anchor_column(name: str) -> str:
     """The column of an anchor's day in `Registry.patients`."""
     return f"@{name}"
@@ -38,7 +48,8 @@ class Registry:
     Attributes:
         patients: one row a patient: `patient`, `centre`, the variables, and for each anchor its day (`@death`) and,
             where the anchor has a status, whether it happened (`@death?`).
-        moments: for each anchor of the course, every dated row: `patient`, `day`, ordered.
+        moments: for each anchor of the course, every day it has: `patient`, `day`, ordered.
+        dated: for every anchor, the rows that date it: `patient`, `day`, `source`, `field`, `_file`, `_line`.
         treatments: one row an agent: `row`, `patient`, `drug` (as written), `agent`, `start`, `end` (null is
             ongoing), `end_assumed`, `stop_reason`, `unused` (why the row makes no line, or null), and where it stands.
         rows_read: rows of each source.
@@ -46,6 +57,7 @@ class Registry:
 
     patients: pl.DataFrame
     moments: Mapping[str, pl.DataFrame]
+    dated: Mapping[str, pl.DataFrame]
     treatments: pl.DataFrame
     rows_read: Mapping[str, int]
 
@@ -68,23 +80,34 @@ def registry(study: Study, tables: Mapping[str, Table], dictionary: Dictionary, 
     people = tables[roles["patients"]].frame.unique("patient", keep="first", maintain_order=True)
     if "centre" not in people.columns:
         people = people.with_columns(pl.lit(None, pl.String).alias("centre"))
-    moments: dict[str, pl.DataFrame] = {}
+    dated = {name: _dated(anchor, tables) for name, anchor in study.anchors.items()}
     for name, anchor in study.anchors.items():
-        dated = _dated(anchor, tables)
-        if anchor.stage == "course":
-            moments[name] = dated
-        people = _with_anchor(people, name, anchor, dated, tables)
+        people = _with_anchor(people, name, anchor, dated[name], tables)
+    moments = {
+        name: dated[name].select("patient", "day").unique(maintain_order=True)
+        for name, anchor in study.anchors.items()
+        if anchor.stage == "course"
+    }
     treatments = _treatments(study, tables[roles["treatments"]].frame, people, dictionary, rules)
-    return Registry(people, moments, treatments, {name: table.rows_read for name, table in tables.items()})
+    rows_read = {name: table.rows_read for name, table in tables.items()}
+    return Registry(people, moments, dated, treatments, rows_read)
 
 
 def _dated(anchor: AnchorRule, tables: Mapping[str, Table]) -> pl.DataFrame:
-    """Every row that dates an anchor, ordered by patient and day."""
-    parts = [pl.DataFrame(schema={"patient": pl.String, "day": pl.Int32})]
+    """Every row that dates an anchor, ordered by patient and day, with the place it stands in."""
+    parts = [pl.DataFrame(schema=DATED)]
     for path in anchor.fields:
         source, field = path.split(".", 1)
-        parts.append(tables[source].frame.select("patient", pl.col(field).cast(pl.Int32).alias("day")))
-    return pl.concat(parts).drop_nulls().unique().sort("patient", "day")
+        rows = tables[source].frame
+        for other, words in anchor.only.items():
+            if other.split(".", 1)[0] == source:
+                inside = pl.col(other.split(".", 1)[1]).cast(pl.String).is_in(list(words))
+                rows = rows.filter(inside.fill_null(value=False))
+        where = (pl.lit(source).alias("source"), pl.lit(field).alias("field"))
+        day = pl.col(field).cast(pl.Int32).alias("day")
+        place = (pl.col("_file").cast(pl.String), pl.col("_line").cast(pl.Int64))
+        parts.append(rows.select("patient", day, *where, *place))
+    return pl.concat(parts).drop_nulls(["patient", "day"]).sort("patient", "day", maintain_order=True)
 
 
 def _with_anchor(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
+
+    import polars as pl
 
 
 def _aside(path: Path) -> Path:
@@ -74,3 +77,32 @@ def _swap(aside: Path, path: Path) -> None:
         was.rename(path)
         raise
     shutil.rmtree(was, ignore_errors=True)
+
+
+def write_xpt(frame: pl.DataFrame, path: Path, name: str, title: str, labels: Mapping[str, str]) -> None:
+    """Write a SAS transport file, version 5, that equal frames make equal to the byte.
+
+    Args:
+        frame: columns of text, numbers and dates, with names of at most eight characters.
+        path: the file.
+        name: of the dataset, at most eight characters.
+        title: its label, cut to 40 characters.
+        labels: of the columns, cut to 40 characters.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import pyreadstat
+
+    short: dict[str, str | None] = {column: labels.get(column, column)[:40] for column in frame.columns}
+    pyreadstat.write_xport(
+        frame,  # pyright: ignore[reportArgumentType]  # its protocol of a frame is narrower than what it takes
+        path,
+        file_label=title[:40],
+        column_labels=short,
+        table_name=name,
+        file_format_version=5,
+    )
+    # The header holds the time of writing four times: the SAS epoch stands there instead.
+    head, rest = path.read_bytes()[:1600], path.read_bytes()[1600:]
+    path.write_bytes(re.sub(rb"\d\d[A-Z]{3}\d\d:\d\d:\d\d:\d\d", b"01JAN60:00:00:00", head) + rest)

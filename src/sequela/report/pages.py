@@ -36,6 +36,7 @@ from sequela.report.document import (
     TableBlock,
     figure_block,
 )
+from sequela.report.estimands import estimands
 from sequela.report.figures.figure import save
 
 if TYPE_CHECKING:
@@ -117,10 +118,16 @@ class Pages:
         )
 
     @property
+    def estimands(self) -> Table:
+        """The endpoints with their estimands."""
+        return estimands(self.study, self.house.banner)
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, in reading order."""
         return (
             self.attrition,
+            self.estimands,
             *(table for part in (*self.parts, *self.corrections) for table in part.tables),
         )
 
@@ -141,10 +148,11 @@ class Pages:
             ),
             *(Section(part.id, part.title, self._part(part, drawn, directory)) for part in self.parts),
         ]
-        if self.design:
+        if self._clocks:
             sections.append(
                 Section("time-zero", "Can it be believed? Time zero", self._time_zero(drawn, directory))
             )
+        sections.append(Section("endpoints", "Endpoints and estimands", self._endpoints()))
         sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))
         about = self.study.study
@@ -157,6 +165,11 @@ class Pages:
             (*self.findings, *self.design),
             _manifest(record),
         )
+
+    @property
+    def _clocks(self) -> tuple[Finding, ...]:
+        """What the time-zero check found."""
+        return tuple(finding for finding in self.design if finding.code.startswith("GT"))
 
     @property
     def _flow_number(self) -> str:
@@ -229,6 +242,10 @@ class Pages:
         label = content.endpoint + (" (naive: clock starts too early)" if naive else "")
         return KeyNumber(f"HR {number(ratio.value, 2, self.house.style)}", label, against)
 
+    def _endpoints(self) -> tuple[Block, ...]:
+        notes = tuple(finding for finding in self.design if finding.code == "A143")
+        return (_table(self.estimands), *((FindingsList(notes),) if notes else ()))
+
     def _time_zero(self, drawn: dict[str, dict[str, Path]], directory: Path) -> tuple[Block, ...]:
         blocks: list[Block] = [
             Paragraph(
@@ -236,7 +253,7 @@ class Pages:
                 "every endpoint starts its clock at one. What is settled after the clock has started "
                 "conditions on the future. This is read from the study file alone, before any data."
             ),
-            FindingsList(self.design),
+            FindingsList(self._clocks),
         ]
         for part in self.corrections:
             blocks.extend(self._part(part, drawn, directory))

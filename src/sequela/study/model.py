@@ -49,6 +49,7 @@ class About(Part):
 
     title: str = Field(description="stands on the first page")
     question: str = Field(description="one sentence, as a reader would ask it")
+    identifier: str | None = Field(None, description="STUDYID of the ADTTE file; by default the title")
     time: Literal["dates", "days"] = Field("dates", description="calendar dates, or whole days from `origin`")
     origin: str | None = Field(None, description='the anchor that is day 0 when time = "days"')
     simulated: bool = Field(
@@ -114,6 +115,9 @@ class Status(Part):
     value: str = Field(description="the word that means that it happened")
 
 
+Role = Literal["death", "last_contact", "progression", "assessment", "response", "surgery", "metastatic"]
+
+
 class AnchorRule(Part):
     """`[anchors.NAME]`: a clinical moment, and the records that date it."""
 
@@ -125,6 +129,16 @@ class AnchorRule(Part):
     stage: Literal["baseline", "course", "end"] = Field(
         "baseline",
         description="before treatment, during it (may come several times), or the end of a life or its record",
+    )
+    means: Role | None = Field(
+        None,
+        description="what it is for the named endpoints; by default its own name where that is one of these",
+    )
+    only: dict[str, Words] = Field(
+        {}, description='only rows with one of these words count: {"source.field" = ["CR", "PR"]}'
+    )
+    every_days: int | None = Field(
+        None, ge=1, description="of visits: they are due every so many days; by default the median gap seen"
     )
 
 
@@ -211,19 +225,79 @@ class Groups(Part):
     exhaustive: bool = Field(True, description="the groups must hold the whole cohort")
 
 
+class EventRule(Part):
+    """`[events.NAME]`: an event or censoring source, declared once; endpoints name it."""
+
+    at: str = Field(
+        description="a moment; `line[n]` and `line[n+1]` stand for the endpoint's line and the next one"
+    )
+    label: str = Field("", description="as the counts print it; by default its name")
+    where: str | None = Field(None, description="counts only for these patients: an expression")
+    after: str | None = Field(None, description="counts only after this moment")
+    precedence: int | None = Field(
+        None, description="of two on one day the smaller number counts; by default the place in the list, from 1"
+    )
+
+
 class Source(Part):
     """One event or censoring source of an endpoint."""
 
     at: Expression = Field(description="an anchor or a line moment: `death.date`, `line[2].start`")
     label: str = Field("", description="as the counts print it")
     where: Expression | None = Field(None, description="counts only for these patients")
+    after: Expression | None = Field(None, description="counts only after this moment")
+    precedence: int | None = Field(
+        None, description="of two on one day the smaller number counts; by default the place in the list, from 1"
+    )
+    name: str = Field("", description="the declared or built-in source behind it; filled in by the reader")
+
+
+class MissedVisits(Part):
+    """An event found after visits were missed: the time is censored at the last visit before them."""
+
+    number: int = Field(2, ge=1, description="so many missed in a row")
+    visits: str = Field("assessment", description="the anchor of the course that dates the visits")
+    every_days: int | None = Field(
+        None, ge=1, description="visits are due every so many days; by default the median gap seen"
+    )
+
+
+class Intercurrent(Part):
+    """An intercurrent event and how the endpoint treats it."""
+
+    event: str = Field(description="in words, or the name of an event source of the endpoint")
+    strategy: Literal[
+        "treatment policy", "hypothetical", "composite", "while on treatment", "principal stratum"
+    ] = Field(description="of ICH E9(R1)")
+
+
+class Estimand(Part):
+    """The attributes of ICH E9(R1) that an endpoint estimates."""
+
+    population: str = Field(default="", description="who")
+    treatment: str = Field(default="", description="what is compared with what")
+    variable: str = Field(default="", description="what is measured in each patient")
+    intercurrent: tuple[Intercurrent, ...] = Field(
+        default=(), description="what else may happen, and how that is treated"
+    )
+    summary: str = Field(default="", description="the number that compares the groups")
+
+
+EndpointKind = Literal["os", "pfs", "pfs_composite", "pfs2_ema", "ttf", "ttd", "ttnt", "dfi", "dor", "pps"]
 
 
 class Endpoint(Part):
     """`[endpoints.NAME]`: origin, events (first wins), censoring, and delayed entry."""
 
+    kind: EndpointKind | None = Field(
+        None, description="a named endpoint: it fills in every key that is not given"
+    )
     label: str = Field(description="as it is printed")
     origin: Expression = Field(description="where the clock starts")
+    origin_after: Expression | None = Field(
+        None, description="of an origin that may come several times, the first after this moment"
+    )
+    origin_until: Expression | None = Field(None, description="and not after this one")
     events: tuple[Source, ...] = Field(
         description="the earliest after the origin ends the time; of two on one day the first listed counts"
     )
@@ -232,7 +306,16 @@ class Endpoint(Part):
     )
     until: Expression | None = Field(None, description="a course event counts only up to this moment")
     entry: Expression | None = Field(None, description="observation starts here: delayed entry")
+    missed_visits: MissedVisits | None = Field(
+        None, description="censor an event that was found after so many missed visits"
+    )
     line: int | None = Field(None, ge=1, description="the line this endpoint belongs to")
+    estimand: Estimand = Field(Estimand(), description="what it estimates, by ICH E9(R1)")
+    paramcd: str | None = Field(
+        None,
+        pattern=r"^[A-Z][A-Z0-9]{0,7}$",
+        description="PARAMCD of the ADTTE file; by default from its name",
+    )
     note: str = Field("", description="a footnote")
 
 
@@ -331,6 +414,14 @@ class Report(Part):
         default="plain", description="house style of numbers and p-values"
     )
     time_unit: Unit = Field(default="month", description="of medians and figures")
+    variants: bool = Field(
+        default=True,
+        description="endpoints of a line beside their variants V1 to V7, where two groups are compared",
+    )
+    adtte_first_day: Literal[0, 1] = Field(
+        default=0,
+        description="AVAL of the day of origin in the ADTTE file: 0 as in the report, 1 as in trials",
+    )
 
 
 class Study(Part):
@@ -344,6 +435,7 @@ class Study(Part):
     covariates: dict[str, Covariate] = Field({}, description="variables as described and modelled")
     cohort: tuple[Criterion, ...] = Field(default=(), description="who, in order")
     sequences: Groups = Field(description="the groups compared")
+    events: dict[str, EventRule] = Field({}, description="event and censoring sources, by name")
     endpoints: dict[str, Endpoint] = Field(description="from when to what")
     analyses: tuple[Analysis, ...] = Field(description="what is printed")
     report: Report = Field(Report(), description="how it is printed")

@@ -73,7 +73,7 @@ def _covariate_parts(covariate: Covariate) -> Iterator[tuple[Path, Node]]:
 
 
 def _endpoint_parts(endpoint: Endpoint) -> Iterator[tuple[Path, Node]]:
-    for key in ("origin", "until", "entry"):
+    for key in ("origin", "origin_after", "origin_until", "until", "entry"):
         if getattr(endpoint, key) is not None:
             yield (key,), getattr(endpoint, key)
     for key in ("events", "censor"):
@@ -81,6 +81,8 @@ def _endpoint_parts(endpoint: Endpoint) -> Iterator[tuple[Path, Node]]:
             yield (key, i, "at"), source.at
             if source.where is not None:
                 yield (key, i, "where"), source.where
+            if source.after is not None:
+                yield (key, i, "after"), source.after
 
 
 def variables(study: Study) -> dict[str, str | None]:
@@ -236,6 +238,11 @@ def _anchors(study: Study) -> Iterator[Fault]:
         for field in anchor.fields:
             if field not in dated:
                 yield ("anchors", name, "fields"), _unknown("date field", field, dated)
+        for field in anchor.only:
+            if field not in known or field.split(".")[0] not in {
+                path.split(".")[0] for path in anchor.fields
+            }:
+                yield ("anchors", name, "only"), _unknown("field of the same source", field, known)
         for field in anchor.status.fields if anchor.status else ():
             if field not in known:
                 yield ("anchors", name, "status"), _unknown("field", field, known)
@@ -296,8 +303,14 @@ def _covariates(study: Study) -> Iterator[Fault]:
 
 
 def _endpoints(study: Study) -> Iterator[Fault]:
+    course = [name for name, anchor in study.anchors.items() if anchor.stage == "course"]
     for name, endpoint in study.endpoints.items():
+        if endpoint.missed_visits is not None and endpoint.missed_visits.visits not in course:
+            missed = ("endpoints", name, "missed_visits")
+            yield missed, _unknown("anchor of the course", endpoint.missed_visits.visits, course)
         moments = {"origin": endpoint.origin, "until": endpoint.until, "entry": endpoint.entry}
+        moments |= {"origin_after": endpoint.origin_after, "origin_until": endpoint.origin_until}
+        moments |= {f"events.{i}.after": source.after for i, source in enumerate(endpoint.events)}
         moments |= {f"events.{i}.at": source.at for i, source in enumerate(endpoint.events)}
         moments |= {f"censor.{i}.at": source.at for i, source in enumerate(endpoint.censor)}
         for key, node in moments.items():

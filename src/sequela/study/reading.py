@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sequela.core.errors import StudyError
 from sequela.core.finding import Finding, Where
 from sequela.study.model import Part, Study
+from sequela.study.named_endpoints import expand
 from sequela.study.names import check
 from sequela.study.positions import lines_of, nearest_line
 
@@ -40,6 +41,9 @@ def read(path: str | Path) -> Study:
     except tomllib.TOMLDecodeError as fault:
         raise StudyError(_syntax(file, text, fault)) from None
     places = lines_of(text)
+    document, unnamed = expand(document)
+    if unnamed:
+        raise StudyError([_locate(file, places, key, finding) for key, finding in unnamed])
     try:
         study = Study.model_validate(
             {**document, "path": str(file), "sha256": hashlib.sha256(text.encode()).hexdigest()}

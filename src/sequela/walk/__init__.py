@@ -12,6 +12,8 @@ from sequela.walk.path import Walk, require_cohort, summary, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import polars as pl
+
     from sequela.core.estimate import Curve
     from sequela.core.finding import Finding
     from sequela.report.content import Content, Correction
@@ -67,6 +69,9 @@ def run(
         UsageError: `out` holds something that no run has made.
     """
     from sequela.audit.design import audit_design
+    from sequela.audit.estimand import audit_estimands
+    from sequela.clinic.adtte import adtte
+    from sequela.clinic.tracing import trace_all
     from sequela.report.content import Regression, Survival
     from sequela.report.pages import Pages
     from sequela.walk.analyses import analyse
@@ -85,7 +90,7 @@ def run(
         progress(f"estimating {analysis.id}")
         contents.append(analyse(analysis, walked))
     corrected = corrections(walked)
-    design = tuple(audit_design(study))
+    design = (*audit_design(study), *audit_estimands(study))
     pages = Pages.of(
         study,
         _selected(walked),
@@ -100,7 +105,9 @@ def run(
     )
     record = manifest(walked, clock)
     if directory is not None:
-        write(pages, walked, record, directory, _frames(walked), progress)
+        traced = trace_all(study, walked.outcomes, walked.people, walked.registry, walked.lines)
+        exported = adtte(study, walked.people, traced, walked.cohort)
+        write(pages, walked, record, directory, _frames(walked, traced), exported, progress)
     return Result(
         pages.attrition,
         {table.id: table for table in pages.tables},
@@ -140,8 +147,8 @@ def _left_out(walked: Walk) -> tuple[tuple[str, int], ...]:
     return tuple(counted.iter_rows())
 
 
-def _frames(walked: Walk) -> dict[str, str]:
-    """The analysis set, the lines, and the treatment rows that make no line."""
+def _frames(walked: Walk, traced: pl.DataFrame) -> dict[str, str]:
+    """The analysis set, the lines, the record behind every time, and the treatment rows that make no line."""
     import polars as pl
 
     lines = walked.lines.sequences.table.with_columns(
@@ -155,5 +162,18 @@ def _frames(walked: Walk) -> dict[str, str]:
     return {
         "data/analysis.csv": summary(walked).write_csv(),
         "data/lines.csv": lines.write_csv(),
+        "data/endpoints.csv": _dates(walked, traced).write_csv(),
         "data/treatments-without-a-line.csv": unused.select(kept).write_csv(),
     }
+
+
+def _dates(walked: Walk, traced: pl.DataFrame) -> pl.DataFrame:
+    """Days of the study's clock as dates, where that clock has dates; files as the study names them."""
+    import polars as pl
+
+    from sequela.walk.path import base_of
+
+    found = traced.with_columns(pl.col("file").str.strip_prefix(f"{base_of(walked.study)}/"))
+    if walked.study.study.time == "days":
+        return found
+    return found.with_columns(pl.col("start", "day").cast(pl.Date))

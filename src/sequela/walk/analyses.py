@@ -29,9 +29,9 @@ from sequela.report.content import (
     PrintedTable,
     Survival,
 )
-from sequela.study.expressions import Anchor, write
+from sequela.report.estimands import moment_words
+from sequela.study.expressions import write
 from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Printed, TreatmentsByLine
-from sequela.study.names import calendar
 from sequela.walk.agreement import agreement
 from sequela.walk.describe import describe
 from sequela.walk.regression import regression
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.estimate import Test
     from sequela.core.outcome import Times
-    from sequela.study.expressions import LineMoment, LineOfStart
-    from sequela.study.model import Analysis, Study
+    from sequela.study.model import Analysis
     from sequela.walk.path import Walk
 
 
@@ -204,7 +203,7 @@ def _(analysis: Curves, walk: Walk) -> Content:
     return Survival(
         heading(analysis, people),
         outcome.label,
-        _origin(walk.study, endpoint.origin),
+        moment_words(walk.study, endpoint.origin),
         tuple(
             _group(label, times, tuple(mark * scale for mark in analysis.landmarks))
             for label, times in groups.items()
@@ -220,13 +219,6 @@ def _(analysis: Curves, walk: Walk) -> Content:
         any(times.delayed for times in groups.values()),
         endpoint.note,
     )
-
-
-def _origin(study: Study, node: Anchor | LineMoment | LineOfStart) -> str:
-    """The origin as a reader says it: `diagnosis of metastatic disease`, `the start of line 2`."""
-    if isinstance(node, Anchor):
-        return study.anchors[node.name].label or node.name
-    return calendar(study).moment(node).words
 
 
 def _ends(table: pl.DataFrame) -> tuple[tuple[str, str, int], ...]:

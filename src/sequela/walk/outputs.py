@@ -9,9 +9,10 @@ import shutil
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from sequela.clinic.adtte import LABELS
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
-from sequela.records.writing import replace_directory, replace_file
+from sequela.records.writing import replace_directory, replace_file, write_xpt
 from sequela.report.checks import checks_page
 from sequela.report.document import as_dict, from_dict, render
 from sequela.report.html import table_page
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+    import polars as pl
 
     from sequela.report.pages import Pages
     from sequela.study.model import Study
@@ -62,6 +65,7 @@ def write(
     record: dict[str, Any],
     out: Path,
     frames: dict[str, str],
+    adtte: pl.DataFrame,
     progress: Callable[[str], None],
 ) -> None:
     """Write every output of a run into `out`; what stood there is replaced only when all is complete.
@@ -72,6 +76,7 @@ def write(
         record: the manifest.
         out: the directory.
         frames: further CSV files by path under `out`, such as the analysis set.
+        adtte: the times in the columns of CDISC ADTTE, written as CSV and as a SAS transport file.
         progress: told each step.
     """
     banner = pages.house.banner
@@ -83,6 +88,9 @@ def write(
             _text(aside / "tables" / f"{table.id}.html", table_page(table))
         for name, text in frames.items():
             _text(aside / name, _commented(banner) + text)
+        _text(aside / "data" / "adtte.csv", _commented(banner) + adtte.write_csv())
+        label = banner or "Times to events (Sequela)"
+        write_xpt(adtte, aside / "data" / "adtte.xpt", "ADTTE", label, LABELS)
         progress(f"drawing {len(pages.figures)} figures")
         document = pages.document(aside, record)
         progress("writing the report")
