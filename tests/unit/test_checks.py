@@ -151,7 +151,9 @@ def test_a_row_that_cannot_be_used_is_kept_in_the_list(tmp_path):
     findings(tmp_path, ("treatments.csv", "P2,lapatinib", "P2,lapatinyb forte"))
     registry = walk(sq.Study.read(tmp_path), today=date(2021, 1, 1)).registry
     unused = registry.treatments.filter(registry.treatments["unused"].is_not_null())
-    assert unused.select("patient", "drug", "unused").rows() == [("P2", "lapatinyb forte", "drug not in the dictionary")]
+    assert unused.select("patient", "drug", "unused").rows() == [
+        ("P2", "lapatinyb forte", "drug not in the dictionary")
+    ]
 
 
 def test_template_is_clean(tmp_path):

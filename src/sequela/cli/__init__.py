@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from sequela.cli.placebo import placebo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import date
@@ -192,6 +194,9 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
     else:
         _print_audit(found.audit, page)
     return FINDINGS if found.audit.count("fail") and not exit_zero else OK
+
+
+sequela.add_command(placebo)
 
 
 @sequela.command()

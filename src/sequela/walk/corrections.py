@@ -35,19 +35,15 @@ def corrections(walk: Walk) -> tuple[Correction, ...]:
         key = (clock.endpoint, tuple(clock.settled))
         if clock.selective and len(clock.settled) > 1 and any(clock.settled.values()) and key not in found:
             people = population(walk, analyses[clock.analysis])
-            found[key] = _correct(
-                walk,
-                clock,
-                people,
-                replace(
-                    heading(analyses[clock.analysis], people),
-                    id=f"corrected-{clock.endpoint}-{len(found) + 1}",
-                ),
+            head = replace(
+                heading(analyses[clock.analysis], people), id=f"corrected-{clock.endpoint}-{len(found) + 1}"
             )
+            found[key] = correct(walk, clock, people, head)
     return tuple(found.values())
 
 
-def _correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> Correction:
+def correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> Correction:
+    """The naive estimate of one comparison, and what each correction gives."""
     endpoint = walk.study.endpoints[clock.endpoint]
     settled = settled_day(walk, clock)
     moments = sorted({moment.words for group in clock.settled.values() for moment in group})

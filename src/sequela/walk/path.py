@@ -110,7 +110,7 @@ def _members(dictionary: Dictionary) -> dict[str, frozenset[str]]:
     return {name: frozenset(agents) for name, agents in found.items()}
 
 
-def _asked(study: Study, members: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def asked_agents(study: Study, members: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The agents that the study file asks for, by name or by class."""
     named = {
         atom.agent for _, node in expressions(study) for atom in atoms(node) if isinstance(atom, AGENT_ATOMS)
@@ -153,15 +153,16 @@ def walk_from(
     rules: RuleSet,
     *,
     today: date,
+    check: bool = True,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Walk:
-    """The same from tables already read, under any rule set: for comparisons of rule sets."""
+    """The same from tables already read, under any rule set, checked or not: for rule sets and invented worlds."""
     dictionary = read_dictionary()
     progress("joining patients, treatments and events")
     records = registry(study, tables, dictionary, rules)
     progress("deriving lines of therapy")
     members = _members(dictionary)
-    lines = lines_of_therapy(records.used, rules, dictionary.classes, _asked(study, members))
+    lines = lines_of_therapy(records.used, rules, dictionary.classes, asked_agents(study, members))
     everyone = people(study, records, lines.sequences, members)
     progress("selecting the cohort")
     steps = select(study, everyone)
@@ -170,7 +171,7 @@ def walk_from(
     everyone = type(everyone)(with_groups, everyone.legend, everyone.members, everyone.top)
     progress("deriving endpoints")
     outcomes = derive_all(study, everyone, records.moments)
-    checked = run_checks(Records(study, tables, records, lines.sequences, dictionary, today))
+    checked = run_checks(Records(study, tables, records, lines.sequences, dictionary, today)) if check else ()
     findings = (*(f for table in tables.values() for f in table.findings), *checked, *ungrouped)
     return Walk(study, tables, dictionary, rules, records, lines, everyone, steps, outcomes, findings)
 

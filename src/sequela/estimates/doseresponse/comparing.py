@@ -66,11 +66,7 @@ def compare(first: Fit, second: Fit, quantity: str = "ic50", paired: bool | None
 def _usage(field: str, message: str, found: str, allowed: str) -> UsageError:
     where = Where(field=field)
     remedy = "Choose one of the allowed values."
-    return UsageError(
-        Finding(
-            "E210", "error", message, where, found=found, allowed=allowed, remedy=remedy
-        )
-    )
+    return UsageError(Finding("E210", "error", message, where, found=found, allowed=allowed, remedy=remedy))
 
 
 def _values(fit: Fit, quantity: str, logged: bool) -> dict[str, float]:

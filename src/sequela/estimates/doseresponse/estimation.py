@@ -66,11 +66,7 @@ def dose_response(
 def _usage(field: str, message: str, found: str, allowed: str) -> UsageError:
     where = Where(field=field)
     remedy = "Choose one of the allowed values."
-    return UsageError(
-        Finding(
-            "E211", "error", message, where, found=found, allowed=allowed, remedy=remedy
-        )
-    )
+    return UsageError(Finding("E211", "error", message, where, found=found, allowed=allowed, remedy=remedy))
 
 
 def _form(model: str) -> Form:

@@ -1,0 +1,136 @@
+"""The verb `placebo`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sequela.audit.placebo import Placebo
+
+
+@click.command()
+@click.argument("study", default=".", type=click.Path(path_type=Path))
+@click.option("--analysis", help="Analysis of two groups to try; the main comparison by default.")
+@click.option(
+    "--runs", default=200, show_default=True, type=click.IntRange(20, 100_000), help="Worlds to invent."
+)
+@click.option("--seed", default=2020, show_default=True, help="Seed of the first world.")
+@click.option(
+    "--frailty",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 5),
+    help="Variance of the patients' frailty.",
+)
+@click.option(
+    "--jobs",
+    default=None,
+    type=click.IntRange(1),
+    help="Processes; one a processor by default, whatever the result.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Directory of the page; STUDY/placebo by default."
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+def placebo(
+    study: Path,
+    analysis: str | None,
+    runs: int,
+    seed: int,
+    frailty: float,
+    jobs: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """What would this study find if the treatment did nothing? Its own design, in invented worlds; write placebo.html.
+
+    Example:  sequela placebo sepher-demo --runs 200
+    """
+    from datetime import datetime
+
+    from sequela.study.model import Study
+    from sequela.walk.path import base_of, require_cohort, walk
+    from sequela.walk.placebo import placebo as live_through
+    from sequela.walk.placebo import write_placebo
+
+    protocol = Study.read(study)
+    today = datetime.now().astimezone().date()
+    walked = walk(protocol, today=today)
+    require_cohort(walked)
+    with _Bar(quiet=as_json) as tell:
+        found = live_through(
+            walked,
+            today=today,
+            analysis=analysis,
+            runs=runs,
+            seed=seed,
+            frailty=frailty,
+            jobs=jobs or os.cpu_count() or 1,
+            progress=tell,
+        )
+    page = write_placebo(protocol, found, out or base_of(protocol) / "placebo")
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        _print(found, page)
+    return 0
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet or not sys.stderr.isatty()
+
+    def __enter__(self) -> Callable[[str, float], None]:
+        if self.quiet:
+            return lambda _words, _share: None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description:<26}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.progress.start()
+        tasks = {}
+
+        def tell(words: str, share: float) -> None:
+            task = tasks.setdefault(words, None)
+            if task is None:
+                task = tasks[words] = self.progress.add_task(words, total=1.0)
+            self.progress.update(task, completed=share)
+
+        return tell
+
+    def __exit__(self, *_fault: object) -> None:
+        if not self.quiet:
+            self.progress.stop()
+
+
+def _print(found: Placebo, page: Path) -> None:
+    """The sentence, then a line a method."""
+    click.echo(found.comparison)
+    click.echo(found.sentence + "\n")
+    wide = max(len(method.label) for method in found.methods)
+    for method in found.methods:
+        if not method.known:
+            click.echo(f"  {method.label:<{wide}}  no estimate in any world")
+            continue
+        (middle, low, high), (rate, _, _) = method.middle, method.rejected
+        seen = "" if method.observed is None else f"   observed {method.observed:.2f}"
+        ratios = f"HR {middle:.2f} ({low:.2f} to {high:.2f})"
+        click.echo(f"  {method.label:<{wide}}  {ratios}   p < 0.05 in {100 * rate:5.1f}%{seen}")
+    click.echo(f"page, figure, every run: {page}")
