@@ -9,9 +9,10 @@ from lifelines import CoxPHFitter
 from scipy import optimize, stats
 
 from sequela.audit import centres, followup, missing, models, multiplicity, truncation
-from sequela.audit.calendar import area_under_curve, standardised_mean_difference
+from sequela.audit.calendar import area_under_curve
 from sequela.audit.data import Agent, CalendarTime, Clock, Variable, spread
-from sequela.audit.propensity import Propensity, effective_size, propensity
+from sequela.estimates.balance import difference
+from sequela.estimates.weights import Propensity, effective_size, propensity
 
 
 def clock(exits, event, settled, arm=None, end=None, entry=None):
@@ -117,7 +118,7 @@ def test_even_samples():
 
 def test_differences_of_dates():
     a, b = np.array([1.0, 2, 3]), np.array([3.0, 4, 5])
-    assert standardised_mean_difference(a, b) == pytest.approx(2.0)  # means 2 apart, both variances 1
+    assert difference(a, b) == pytest.approx(2.0)  # means 2 apart, both variances 1
     assert area_under_curve(a, b) == pytest.approx(8.5 / 9)  # one tie of nine pairs
     rng = np.random.default_rng(5)
     x, y = rng.integers(0, 9, 40).astype(float), rng.integers(2, 12, 30).astype(float)
@@ -128,15 +129,16 @@ def test_differences_of_dates():
 def test_weights_by_hand():
     assert effective_size(np.ones(4)) == 4
     assert effective_size(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
-    even = Propensity(np.array([0.25, 0.25, 0.25, 0.25]), np.array([1, 0, 0, 0]))
+    chances = np.tile([0.75, 0.25], (4, 1))
+    even = Propensity(("A", "B"), np.array([1, 0, 0, 0]), chances, ("intercept",), np.zeros((1, 1)), {})
     assert even.preference == pytest.approx(np.full(4, 0.5))  # e equal to the share of the arm: no preference
-    assert even.weights == pytest.approx([4, 4 / 3, 4 / 3, 4 / 3])
+    assert 1 / even.received == pytest.approx([4, 4 / 3, 4 / 3, 4 / 3])
 
 
 def test_propensity_of_one_binary_column_is_its_shares():
     x = np.repeat([0.0, 1.0], 200)[:, None]
     arm = np.concatenate([np.repeat([0, 1], [150, 50]), np.repeat([0, 1], [60, 140])])
-    score = propensity(arm, x).score
+    score = propensity(arm, x, prior=0.01).probability[:, 1]
     assert score[0] == pytest.approx(0.25, abs=0.001)
     assert score[-1] == pytest.approx(0.70, abs=0.001)
 
@@ -151,12 +153,12 @@ def test_propensity_against_a_general_minimiser():
         return np.logaddexp(0, z @ beta).sum() - arm @ (z @ beta) + 0.005 * (beta[1:] ** 2).sum()
 
     best = optimize.minimize(loss, np.zeros(3), method="BFGS", options={"gtol": 1e-8}).x
-    assert propensity(arm, columns).score == pytest.approx(1 / (1 + np.exp(-z @ best)), abs=1e-5)
+    assert propensity(arm, columns, prior=0.01).probability[:, 1] == pytest.approx(1 / (1 + np.exp(-z @ best)), abs=1e-5)
 
 
 def test_propensity_of_arms_in_different_years_is_finite():
     year = np.concatenate([np.linspace(2008, 2013, 50), np.linspace(2014, 2018, 50)])
-    score = propensity(np.repeat([0, 1], 50), year[:, None]).score
+    score = propensity(np.repeat([0, 1], 50), year[:, None], prior=0.01).probability[:, 1]
     assert np.isfinite(score).all()
     assert score[0] < 0.01 < 0.99 < score[-1]
 

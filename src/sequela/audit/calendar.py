@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sequela.audit.propensity import effective_size, propensity
 from sequela.audit.verdict import Verdict, estimates, not_applicable, numbers, shares, years
+from sequela.estimates.balance import difference
 from sequela.estimates.cox import cox
+from sequela.estimates.weights import effective_size, propensity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +31,8 @@ ENOUGH = 50  # comparators that the common period must hold
 UNAVAILABLE = 0.1  # share of comparators who could not have been in the other arm
 NO_CALENDAR = "the records carry no calendar dates"
 NO_AGENT = "no single agent of the study file tells the arms apart"
+PRECISION = 0.01  # of the normal prior on standardised coefficients: its standard deviation is 10
 TWO_ARMS = "it is made for two arms"
-
-
-def standardised_mean_difference(a: Real, b: Real) -> float:
-    """(mean b - mean a) / sqrt((var a + var b) / 2), signed."""
-    if len(a) < 2 or len(b) < 2:
-        return math.nan
-    pooled = math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-    return float(b.mean() - a.mean()) / pooled if pooled > 0 else math.nan
 
 
 def area_under_curve(a: Real, b: Real) -> float:
@@ -84,7 +78,7 @@ def availability(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         return not_applicable("A121", title, split)
     share = split.before[0]
     area = area_under_curve(*split.dates)
-    difference = standardised_mean_difference(*split.dates)
+    apart = difference(*split.dates)
     verdict = (
         "fail" if share > 0.5 or area > 0.85 else "warn" if share > UNAVAILABLE or area > 0.7 else "pass"
     )
@@ -101,7 +95,7 @@ def availability(clock: Clock, calendar: CalendarTime | None) -> Verdict:
         (
             shares(f"Began before {name} was given ({split.agent.first_given:.1f})", split.before),
             years("Date of origin, median year", [float(np.median(one)) for one in split.dates]),
-            numbers("Standardised difference of the date", [difference], 2),
+            numbers("Standardised difference of the date", [apart], 2),
             numbers("Area under the curve: date for arm", [area], 2),
         ),
         "Petersen et al., Stat Methods Med Res 2012;21:31 (positivity)",
@@ -120,10 +114,11 @@ def preference(clock: Clock, calendar: CalendarTime | None, covariates: Sequence
     columns = [*dates, *(one.columns() for one in covariates)]
     if not columns:
         return not_applicable("A122", title, "neither calendar dates nor baseline covariates are declared")
-    model = propensity(clock.arm, np.column_stack(columns))
+    model = propensity(clock.arm, np.column_stack(columns), prior=PRECISION)
+    weights = 1 / model.received
     middle = (model.preference >= 0.3) & (model.preference <= 0.7)
     inside = [float(middle[clock.arm == place].mean()) for place in (0, 1)]
-    kept = [effective_size(model.weights[clock.arm == place]) for place in (0, 1)]
+    kept = [effective_size(weights[clock.arm == place]) for place in (0, 1)]
     size = np.bincount(clock.arm, minlength=2)
     worst = min(inside)
     lost = min(kept[place] / size[place] for place in (0, 1))
@@ -138,7 +133,7 @@ def preference(clock: Clock, calendar: CalendarTime | None, covariates: Sequence
         (
             shares("Preference score in 0.3 to 0.7", inside),
             numbers("Effective sample size after weighting", kept),
-            numbers("Largest weight", [float(model.weights[clock.arm == place].max()) for place in (0, 1)]),
+            numbers("Largest weight", [float(weights[clock.arm == place].max()) for place in (0, 1)]),
         ),
         "Walker et al., Comp Eff Res 2013;3:11; Kish, Survey Sampling 1965",
         "compare only patients of the overlap (overlap weights), and say who they are",
