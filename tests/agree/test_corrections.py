@@ -201,7 +201,7 @@ def test_gelman_rubin_by_hand():
 def test_tipping_point_of_censoring():
     rng = np.random.default_rng(12)
     arm = rng.integers(0, 2, 400)
-    death, end = rng.exponential(20 / np.exp(-0.8 * arm)), rng.uniform(5, 60, 400)
+    death, end = rng.exponential(20 / np.exp(-0.5 * arm)), rng.uniform(5, 60, 400)
     times = Times(np.minimum(death, end), death <= end)
     found = tipping_point(times, arm == 1, np.random.default_rng(1), imputations=10, names=("A", "B"))
     plain = cox(times, arm.astype(float)).hazard_ratios()[0]
