@@ -21,7 +21,7 @@ NEEDED = (
     "matplotlib",
     "pyreadstat",
 )
-OPTIONAL = ("formulaic",)
+OPTIONAL = ("formulaic", "openpyxl", "duckdb")
 
 
 def examine(directory: Path) -> list[dict[str, Any]]:

@@ -77,9 +77,10 @@ def _convert(column: Column, raw: pl.Series) -> tuple[pl.Series, pl.Series | Non
         case "text":
             return raw, None
         case "number":
-            return _number(raw), None
+            return _number(raw) * column.scale, None
         case "integer" | "day":
             number = _number(raw)
+            number = number if column.scale == 1 else (number * column.scale).round(0)
             return number.set((number != number.round(0)).fill_null(value=False), None).cast(
                 kind, strict=False
             ), None

@@ -28,11 +28,12 @@ class Table:
 
     Attributes:
         source: the declaration it was read by.
-        frame: our fields, then `_file` and `_line` (the row's first line; row number for Parquet and SPSS).
+        frame: our fields, then `_file` and `_line` (the row's first line; a workbook's row; the row number of
+            formats without lines).
             Days and dates are Int32; a date column of which any value is partial is followed by
             `NAME_precision` ("day", "month" or "year").
         findings: every cell and row that could not be used as it stands.
-        rows_read: rows in the files.
+        rows_read: rows in the files (records, where a row holds several).
         rows_kept: rows in `frame`.
         left_out: why the others were left out, and how many.
         sha256: of each file, by its path from the study file.
@@ -56,33 +57,78 @@ def read(source: Source, base: Path) -> Table:
 
     Raises:
         StudyError: R111 or R112, the declaration asks for a field or a date format that does not exist.
-        DataError: R101 to R110, a file or a column cannot be used as a whole.
+        DataError: R101 to R110 and R114 to R116, a file or a column cannot be used as a whole.
+        UsageError: R113, the format needs a library that is not installed.
     """
     _check(source)
-    wanted = tuple(dict.fromkeys(column.heading for column in source.columns))
-    text, hashes = _stack(source, base, wanted)
-    columns = [typed(source, column, text) for column in source.columns]
+    stack = _stack(source, base)
+    columns = [typed(source, column, stack.text) for column in source.columns]
     series = [part for column in columns for part in (column.values, column.precision) if part is not None]
-    frame = pl.DataFrame([*series, text["_file"], text["_line"]])
+    frame = pl.DataFrame([*series, stack.text["_file"], stack.text["_line"]])
     kept, left_out = _select(source, frame)
-    findings = [finding for column in columns for finding in column.findings]
+    findings = [*stack.findings, *(finding for column in columns for finding in column.findings)]
     findings += _no_patient(source, frame) + _repeated(source, kept)
-    return Table(source, kept, tuple(findings), frame.height, kept.height, left_out, hashes)
+    rows = frame.height + sum(stack.left_out.values())
+    return Table(source, kept, tuple(findings), rows, kept.height, stack.left_out | left_out, stack.sha256)
 
 
-def _stack(source: Source, base: Path, wanted: tuple[str, ...]) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The files under each other as text, with `_file`, `_line` and `_patient`; and their hashes."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stack:
+    """The files of a source under each other: `text` has `_file`, `_line` and `_patient` beside its columns."""
+
+    text: pl.DataFrame
+    findings: tuple[Finding, ...]
+    left_out: dict[str, int]
+    sha256: dict[str, str]
+
+
+def _stack(source: Source, base: Path) -> _Stack:
+    repeated = {field for group in source.repeats for field in group}
+    single = [column.heading for column in source.columns if column.name not in repeated]
+    wanted = tuple(dict.fromkeys([*single, *(name for group in source.repeats for name in group.values())]))
     parts: list[pl.DataFrame] = []
+    findings: list[Finding] = []
+    left_out: Counter[str] = Counter()
     hashes: dict[str, str] = {}
     for path in find(source, base):
-        raw = read_raw(source, path, wanted)
-        name = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
-        hashes[name] = raw.sha256
-        parts.append(raw.frame.with_columns(pl.lit(str(path)).alias("_file")))
+        raw = read_raw(source, path, wanted, base)
+        for file, sha256 in raw.sha256.items():
+            hashes[file.relative_to(base).as_posix() if file.is_relative_to(base) else str(file)] = sha256
+        frame, empty = _one_record_a_row(source, raw.frame) if source.repeats else (raw.frame, 0)
+        left_out.update(raw.left_out)
+        left_out["no record in the repeated columns"] += empty
+        findings += raw.findings
+        parts.append(frame.with_columns(pl.lit(str(path)).alias("_file")))
     text = pl.concat(parts)
     who = next((column.heading for column in source.columns if column.name == "patient"), None)
     patient = pl.col(who).str.strip_chars() if who else pl.lit(None, pl.String)
-    return text.with_columns(patient.alias("_patient")), hashes
+    counted = {reason: rows for reason, rows in left_out.items() if rows}
+    return _Stack(text.with_columns(patient.alias("_patient")), tuple(findings), counted, hashes)
+
+
+def _one_record_a_row(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Rows with several records (drug1, start1, drug2, start2) to one row a record; how many rows have none.
+
+    A record of which every cell is empty, or a word that means missing, is none.
+    """
+    heading = {column.name: column.heading for column in source.columns}
+    repeated = {field for group in source.repeats for field in group}
+    single = [column.heading for column in source.columns if column.name not in repeated]
+    empty = ["", *source.missing]
+    parts: list[pl.DataFrame] = []
+    for place, group in enumerate(source.repeats):
+        said = pl.any_horizontal(
+            (pl.col(name).is_not_null() & ~pl.col(name).str.strip_chars().is_in(empty))
+            for name in group.values()
+        )
+        fields = [
+            (pl.col(group[field]) if field in group else pl.lit(None, pl.String)).alias(heading[field])
+            for field in sorted(repeated)
+        ]
+        place_of = pl.lit(place).alias("_place")
+        parts.append(frame.filter(said).select(*dict.fromkeys(single), *fields, "_line", place_of))
+    records = pl.concat(parts).sort("_line", "_place", maintain_order=True).drop("_place")
+    return records, frame.height - records["_line"].n_unique()
 
 
 def _select(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -135,6 +181,7 @@ def _check(source: Source) -> None:
     """Refuse a declaration that names fields or date formats that do not exist."""
     fields = [column.name for column in source.columns]
     named = [*source.key, *source.where, *([source.latest, "patient"] if source.latest else [])]
+    named += [field for group in source.repeats for field in group]
     for name in named:
         if name not in fields:
             near = ", ".join(get_close_matches(name, fields, 3)) or ", ".join(fields)

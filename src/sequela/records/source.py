@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 Kind = Literal["text", "integer", "number", "date", "day", "boolean", "category"]
-Format = Literal["csv", "tsv", "parquet", "sav"]
+Format = Literal[
+    "csv", "tsv", "parquet", "sav", "dta", "sas7bdat", "xpt", "xlsx", "duckdb", "redcap", "cbioportal", "omop"
+]
 SUFFIXES: Final[Mapping[str, Format]] = {
     ".csv": "csv", ".txt": "tsv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".sav": "sav", ".zsav": "sav",
+    ".dta": "dta", ".sas7bdat": "sas7bdat", ".xpt": "xpt", ".xlsx": "xlsx", ".xlsm": "xlsx", ".xls": "xlsx",
+    ".duckdb": "duckdb",
 }  # fmt: skip
 
 
@@ -31,6 +35,8 @@ class Column:
         date_format: such as DD/MM/YYYY; YYYY-MM-DD by default.
         imputation: where in the month or year a partial date is put: the first day, the middle (the 15th;
             1 July) or the last day.
+        codes: of a labelled file (SPSS, Stata, SAS, REDCap) take the codes, not the words that label them.
+        scale: a number or day is multiplied by this; days are then rounded to whole ones.
     """
 
     name: str
@@ -45,6 +51,8 @@ class Column:
     label: str = ""
     date_format: str | None = None
     imputation: Literal["first", "middle", "last"] = "middle"
+    codes: bool = False
+    scale: float = 1.0
 
     @property
     def heading(self) -> str:
@@ -70,6 +78,11 @@ class Source:
         key: fields that together may occur once only.
         latest: of several rows of one patient the one with the largest value of this field counts.
         where: only rows whose field has one of these values count.
+        repeats: a file with several records a row: for each of them, our field and the file's column.
+        sheet: of a workbook.
+        form: instruments of a REDCap project; several are put side by side, one row a record.
+        table: of a database or of the OMOP common data model; by the file's name unless said.
+        dictionary: REDCap's data dictionary, OMOP's concept table, or SAS's catalogue of formats.
     """
 
     name: str
@@ -84,6 +97,11 @@ class Source:
     key: tuple[str, ...] = ()
     latest: str | None = None
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    repeats: tuple[Mapping[str, str], ...] = ()
+    sheet: str | None = None
+    form: tuple[str, ...] = ()
+    table: str | None = None
+    dictionary: str | None = None
 
     def format_of(self, path: Path) -> Format:
         """The declared format, or the one of the file's suffix."""

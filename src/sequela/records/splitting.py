@@ -175,6 +175,18 @@ def places_of(
     other = next((sign for sign in DELIMITERS if sign != delimiter and sign in header[0]), None)
     if absent and len(header) == 1 and other:
         raise DataError(_other_delimiter(source, path, header[0], delimiter, other))
+    return header_places(source, path, header, wanted)
+
+
+def header_places(
+    source: Source, path: Path, header: Sequence[str], wanted: tuple[str, ...]
+) -> dict[str, int]:
+    """Where each wanted column stands among the names of a table.
+
+    Raises:
+        DataError: R107 no such column; R108 a column name twice.
+    """
+    absent = [name for name in wanted if name not in header]
     if absent:
         raise DataError([no_column(source, path, header, name) for name in absent])
     twice = next((name for name in wanted if header.count(name) > 1), None)

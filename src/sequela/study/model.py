@@ -79,6 +79,12 @@ class Column(Part):
     imputation: Literal["first", "middle", "last"] = Field(
         "middle", description="the day taken for a date known to the month or year only"
     )
+    codes: bool = Field(
+        False, description="of a labelled file (SPSS, Stata, SAS, REDCap) take the codes, not their labels"
+    )
+    scale: float = Field(
+        1.0, gt=0, description="a number or day is multiplied by this: 30.4375 turns months into days"
+    )
     settled: str | None = Field(
         None, description="the anchor at which the value is known; by default the first"
     )
@@ -91,8 +97,20 @@ class SourceFile(Part):
         description="one row a patient, a drug given, an event, or a visit with vital status"
     )
     file: Words = Field(description="path beside the study file, or several; `*` is allowed")
-    format: Literal["csv", "tsv", "parquet", "sav"] | None = Field(
-        None, description="by the file's suffix unless said"
+    format: (
+        Literal[
+            "csv", "tsv", "parquet", "sav", "dta", "sas7bdat", "xpt", "xlsx", "duckdb",
+            "redcap", "cbioportal", "omop",
+        ]
+        | None
+    ) = Field(None, description="by the file's suffix unless said")  # fmt: skip
+    sheet: str | None = Field(None, description="of a workbook; needed when it has several")
+    form: Words = Field(
+        default=(), description="REDCap's instrument; several are put side by side, one row a record"
+    )
+    table: str | None = Field(None, description="of a database or of OMOP; by the file's name unless said")
+    dictionary: str | None = Field(
+        None, description="REDCap's data dictionary, OMOP's concept table, or SAS's catalogue of formats"
     )
     delimiter: str | None = Field(None, description="between the cells; by the format unless said")
     encoding: str = Field("utf-8", description="of a text file")
@@ -102,6 +120,11 @@ class SourceFile(Part):
     key: Words = Field(default=(), description="fields that together may occur once only")
     latest: str | None = Field(
         None, description="of several rows a patient, the one with the largest value counts"
+    )
+    where: dict[str, Words] = Field({}, description="only rows whose field has one of these values count")
+    repeats: tuple[dict[str, str], ...] = Field(
+        default=(),
+        description="several records a row: for each, our field = the file's column (drug1 and start1, drug2 …)",
     )
     columns: dict[str, str | Column] = Field(
         description="our field = the file's column, or a table with its type and limits"
