@@ -23,6 +23,7 @@ from sequela.estimates.groupwise import max_combo, pairwise
 from sequela.estimates.outofcore import cox_blocks
 from sequela.estimates.penalised import firth
 from sequela.estimates.resampling import bootstrap, permutation_log_rank
+from sequela.estimates.risk import risk_table
 from sequela.estimates.selection import select
 from sequela.estimates.tests import log_rank
 from sequela.estimates.timeline import timeline
@@ -129,11 +130,14 @@ def test_rounding_twins_are_one_time() -> None:
         (lambda t: cox(t, "x + y"), "E145"),
         (lambda t: log_rank(t, np.ones(80)), "E130"),
         (lambda t: log_rank(t, np.ones(7)), "E111"),
-        (lambda t: log_rank(Times([1, 2], [1, 1], weights=[1, 2]), [0, 1]), "E131"),
+        (lambda t: log_rank(risk_table(Times([1, 2], [1, 1], weights=[1, 2]), [0, 1])), "E131"),
+        (lambda t: kaplan_meier(risk_table(Times([3, 4], [1, 1], [1, 0])), robust=True), "E121"),
         (lambda t: kaplan_meier(t, interval="lag"), "E120"),
         (lambda t: design({"a": ["x", "y"]}, 2, reference={"a": "z"}), "E143"),
         (lambda t: design({"a": ["x", None]}, 2), "E142"),
-        (lambda t: gray(Times([1, 2], [1, 1], weights=[1, 2]), [0, 1]), "E171"),
+        (lambda t: gray(Times([1, 2], [1, 1], weights=[1, 2]), [0, 1], rho=1), "E171"),
+        (lambda t: fine_gray(Times([1, 2], [1, 2], [0, 1]), [0, 1], convention="cmprsk"), "E172"),
+        (lambda t: fine_gray(Times([3, 2, 9, 9], [1, 2, 1, 0], [0, 0, 4, 5]), [0, 1, 0, 1]), "E173"),
         (lambda t: max_combo(t, np.arange(80) % 3), "E132"),
         (lambda t: fisher([[1.5, 2], [3, 4]]), "E162"),
     ],
@@ -181,7 +185,9 @@ def test_no_error_is_invented_for_robust_means(times: Times) -> None:
     weighted = Times(times.exit, times.state, weights=np.random.default_rng(3).uniform(0.5, 2, 80))
     curve = kaplan_meier(weighted)
     assert curve.method == "Kaplan-Meier, robust variance"
-    assert math.isnan(curve.rmst(10).se) and "bootstrap" in (curve.rmst(10).reason or "")
+    table = kaplan_meier(risk_table(weighted))  # a table no longer knows its rows
+    assert table.variance == pytest.approx(curve.variance)
+    assert math.isnan(table.rmst(10).se) and "bootstrap" in (table.rmst(10).reason or "")
     assert kaplan_meier(weighted, robust=False).rmst(10).se > 0
     with pytest.raises(UsageError):
         band(curve)

@@ -260,15 +260,20 @@ class Curve:
         areas = np.diff(edges) * np.concatenate([[1.0], self.survival[rows]])
         value = float(areas.sum())
         right = areas[::-1].cumsum()[::-1][1:]
-        if not self.independent:
-            return self._estimate(
-                name, value, unit=self.unit, reason="no error of this curve's mean: bootstrap it"
-            )
-        se = math.sqrt(float(right**2 @ np.diff(self.variance[rows], prepend=0.0)))
+        variance = self.area_variance(tau, right)
+        if math.isnan(variance):
+            reason = "no error of this curve's mean: bootstrap it"
+            return self._estimate(name, value, unit=self.unit, reason=reason)
+        se = math.sqrt(variance)
         half = normal_quantile(self.level) * se
         return self._estimate(
             name, value, se=se, lower=max(0.0, value - half), upper=min(tau, value + half), unit=self.unit
         )
+
+    def area_variance(self, tau: float, right: NDArray[Any]) -> float:
+        """Variance of the area up to `tau`; `right` is the area right of each time before `tau`."""
+        steps = np.diff(self.variance[: len(right)], prepend=0.0)
+        return float(right**2 @ steps) if self.independent else math.nan
 
     def frame(self) -> pl.DataFrame:
         """One row per time: time, survival, se, lower, upper, hazard, at_risk, events, censored."""

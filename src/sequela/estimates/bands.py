@@ -56,9 +56,7 @@ def band(
     Raises:
         UsageError: no event with survivors after it; a robust or a predicted curve.
     """
-    if not curve.independent:
-        message = "a band needs a curve whose variance has independent increments"
-        raise UsageError(Finding("E124", "error", message, found=curve.method, remedy="bootstrap the curve"))
+    _independent(curve, "a band")
     usable = (curve.events > 0) & (curve.survival > 0) & (curve.variance > 0)
     if start is not None:
         usable &= curve.time >= start
@@ -80,6 +78,12 @@ def band(
     lower, upper = limits_at(curve.survival[rows], half, interval)
     time = curve.time[rows]
     return Band(time, lower, upper, kind, critical, curve.level, float(time[0]), float(time[-1]))
+
+
+def _independent(curve: Curve, what: str) -> None:
+    if not curve.independent:
+        message = f"{what} needs a curve whose variance has independent increments"
+        raise UsageError(Finding("E124", "error", message, found=curve.method, remedy="bootstrap the curve"))
 
 
 def _crossing(rising: Callable[[float], float], height: float, low: float, high: float) -> float:
@@ -126,6 +130,7 @@ def conditional(curve: Curve, since: float) -> Curve:
 
     The variance of its logarithm is the increase of the variance of log S (Davis et al. 2010).
     """
+    _independent(curve, "conditional survival")
     row = int(np.searchsorted(curve.time, since * (1 + TOLERANCE), side="right")) - 1
     survival = 1.0 if row < 0 else float(curve.survival[row])
     if survival == 0 or row + 1 >= len(curve.time):

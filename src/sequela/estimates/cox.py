@@ -20,7 +20,7 @@ from sequela.core.outcome import Times
 from sequela.estimates.concordance import concordance
 from sequela.estimates.design import design
 from sequela.estimates.exact import evaluate_exact
-from sequela.estimates.inference import reasons_of, three_tests
+from sequela.estimates.inference import reasons_of, robust_score_test, three_tests
 from sequela.estimates.likelihood import Problem, evaluate
 from sequela.estimates.newton import Optimum, maximise
 from sequela.estimates.predictions import Baseline, curve_of, predicted
@@ -45,6 +45,9 @@ WARM = 40_000  # from here on a fit to every 16th row gives the starting value
 @dataclass(frozen=True, eq=False, repr=False)
 class CoxModel(Model):
     """A fitted Cox model; it keeps what residuals, curves and tests of proportionality need.
+
+    With robust errors `tests` also has "robust_score" (Lin and Wei 1989), which stays valid with weights and
+    clusters where the other score and likelihood ratio tests do not.
 
     `problem` is None when nothing could be fitted. `centre` was subtracted from the columns before fitting.
     """
@@ -112,9 +115,9 @@ class CoxModel(Model):
         curves: dict[str, Curve] = {}
         for stratum, name in enumerate(names):
             base = Baseline(times, problem, optimum.beta, codes, stratum)
-            survival, variance = predicted(base, optimum.beta, optimum.covariance, rows, weights)
+            parts = predicted(base, optimum.beta, rows, weights)
             curves[str(name)] = curve_of(
-                base, survival, variance, times, self.level, interval, str(name), method
+                base, parts, optimum.covariance, times, self.level, interval, str(name), method
             )
         return curves[""] if self.strata is None else curves
 
@@ -276,6 +279,9 @@ def _model(
     covariance = np.where(lost[:, None] | lost[None, :], np.nan, optimum.covariance)
     used = optimum.covariance if robust_covariance is None else robust_covariance
     tests = three_tests(optimum, used, facts["n"])
+    if robust:
+        parts = grouped(score_residuals(problem, np.zeros(len(names)), weighted=True), cluster)
+        tests["robust_score"] = robust_score_test(optimum, parts, facts["n"])
     return CoxModel(
         names=names,
         coef=np.where(lost, np.nan, optimum.beta),

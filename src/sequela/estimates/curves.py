@@ -17,7 +17,9 @@ from sequela.core.estimate import Curve
 from sequela.core.finding import Finding
 from sequela.core.outcome import Times
 from sequela.estimates.intervals import Interval, limits
+from sequela.estimates.jackknife import Members, RobustCurve, members
 from sequela.estimates.risk import RiskTable, across, risk_table
+from sequela.estimates.timeline import labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 Convention = Literal["r", "spss"]
 Variance = Literal["greenwood", "tsiatis"]
+ROBUST = "Kaplan-Meier, robust variance"
 
 
 @overload
@@ -40,6 +43,7 @@ def kaplan_meier(
     convention: Convention = "r",
     variance: Variance = "greenwood",
     robust: bool | None = None,
+    cluster: Any = None,
 ) -> Curve: ...
 @overload
 def kaplan_meier(
@@ -50,6 +54,7 @@ def kaplan_meier(
     convention: Convention = "r",
     variance: Variance = "greenwood",
     robust: bool | None = None,
+    cluster: Any = None,
 ) -> dict[str, Curve]: ...
 def kaplan_meier(
     times: Times | RiskTable,
@@ -59,6 +64,7 @@ def kaplan_meier(
     convention: Convention = "r",
     variance: Variance = "greenwood",
     robust: bool | None = None,
+    cluster: Any = None,
 ) -> Curve | dict[str, Curve]:
     """The product-limit curve, S(t) = product of 1 - d/n over event times up to t.
 
@@ -70,18 +76,22 @@ def kaplan_meier(
         convention: "r" or "spss"; also the rule for quantiles.
         variance: Greenwood's sum d/(n(n-d)), or Tsiatis' sum d/n^2.
         robust: infinitesimal jackknife variance, right for weights that are not counts (inverse
-            probability weights); by default, as R, when any weight is not a whole number.
+            probability weights); by default, as R, when any weight is not a whole number, or with `cluster`.
+        cluster: n labels of rows that belong together (patients with several rows, centres): the variance
+            is then robust to dependence inside clusters.
 
     Raises:
-        UsageError: a robust variance is asked for with delayed entry.
+        UsageError: a robust variance is asked of a risk table with delayed entry, which no longer knows
+            its rows.
     """
+    wanted = _wanted(times, robust, cluster)
 
     def rule(table: RiskTable) -> _Steps:
         d, n = table.events, table.at_risk()
         with np.errstate(divide="ignore", invalid="ignore"):
             survival = np.cumprod(np.where(d > 0, 1 - d / n, 1.0))
             greenwood = np.where((d > 0) & (n > d), d / (n * (n - d)), 0.0)
-        if robust or (robust is None and _fractional(table)):
+        if wanted and isinstance(times, RiskTable):
             spread = _jackknife(
                 table, d / np.where(n > d, n - d, np.inf) / n, 1 / np.where(n > d, n - d, np.inf)
             )
@@ -91,9 +101,54 @@ def kaplan_meier(
 
     kind = interval or ("plain" if convention == "spss" else "log")
     found = _curves(times, by, rule, "Kaplan-Meier", level, kind, convention)
+    if not wanted:
+        return found
+    if isinstance(times, RiskTable):
+        return _each(found, lambda curve: replace(curve, method=ROBUST, independent=False))
+    return _robust(times, by, found, cluster)
+
+
+def _each(found: Curve | dict[str, Curve], change: Callable[[Curve], Curve]) -> Curve | dict[str, Curve]:
+    return change(found) if isinstance(found, Curve) else {label: change(c) for label, c in found.items()}
+
+
+def _wanted(times: Times | RiskTable, robust: bool | None, cluster: Any) -> bool:
+    """Whether the variance is to be robust: asked for, clusters, or weights that are visibly no counts."""
+    if robust is not None or cluster is not None:
+        return robust is not False
+    if isinstance(times, RiskTable):
+        return not times.entered.any() and bool((times.leaving != np.floor(times.leaving)).any())
+    return times.weighted and bool((times.weights != np.floor(times.weights)).any())
+
+
+def _robust(times: Times, by: Any, found: Curve | dict[str, Curve], cluster: Any) -> Curve | dict[str, Curve]:
+    """The curves with their variance replaced by the infinitesimal jackknife over rows or clusters."""
+    n = len(times)
+    if cluster is None:
+        codes, count = np.arange(n), n
+    else:
+        named = labels(cluster, n, "cluster")
+        codes, count = named.codes, len(named.levels)
     if isinstance(found, Curve):
-        return _marked(found, times, robust)
-    return {label: _marked(curve, times, robust) for label, curve in found.items()}
+        return _with_members(found, members(times, found, codes, count))
+    group = labels(by, n, "by")
+    rows = {str(name): np.flatnonzero(group.codes == g) for g, name in enumerate(group.levels)}
+    return {
+        label: _with_members(curve, members(times.take(rows[label]), curve, codes[rows[label]], count))
+        for label, curve in found.items()
+    }
+
+
+def _with_members(curve: Curve, rows: Members) -> RobustCurve:
+    variance, hazard = rows.variance(True), rows.variance(False)
+    lower, upper = limits(curve.survival, np.sqrt(variance), curve.level, curve.interval)  # pyright: ignore[reportArgumentType]
+    facts = {name: getattr(curve, name) for name in Curve.__dataclass_fields__}
+    facts |= {
+        "se": np.where(curve.survival > 0, curve.survival * np.sqrt(variance), np.nan),
+        "lower": lower, "upper": upper, "variance": variance, "hazard_se": np.sqrt(hazard),
+        "method": ROBUST, "independent": False,
+    }  # fmt: skip
+    return RobustCurve(**facts, members=rows)
 
 
 def nelson_aalen(
@@ -140,29 +195,12 @@ def reverse_kaplan_meier(
     weights = times.weights if times.weighted else None
     turned = Times(times.exit, times.state == 0, entry, weights, times.ids, times.unit, times.origin)
 
-    def named(curve: Curve) -> Curve:
-        return replace(curve, method="reverse Kaplan-Meier")
-
     found = kaplan_meier(turned, by, level, interval)
-    return named(found) if isinstance(found, Curve) else {label: named(one) for label, one in found.items()}
+    return _each(found, lambda curve: replace(curve, method="reverse Kaplan-Meier"))
 
 
 def _ratio(top: NDArray[Any], bottom: NDArray[Any]) -> NDArray[Any]:
     return np.divide(top, bottom, out=np.zeros(len(top)), where=top > 0)
-
-
-def _marked(curve: Curve, times: Times | RiskTable, robust: bool | None) -> Curve:
-    """Name a robust variance: it has no independent increments."""
-    whole = bool((curve.events + curve.censored == np.floor(curve.events + curve.censored)).all())
-    late = times.delayed if isinstance(times, Times) else bool(times.entered.any())
-    if robust or (robust is None and not whole and not late):
-        return replace(curve, method="Kaplan-Meier, robust variance", independent=False)
-    return curve
-
-
-def _fractional(table: RiskTable) -> bool:
-    """Whether the weights are visibly no counts; with delayed entry the jackknife is not available."""
-    return not table.entered.any() and bool((table.leaving != np.floor(table.leaving)).any())
 
 
 def _jackknife(table: RiskTable, steps: NDArray[Any], jump: NDArray[Any]) -> NDArray[Any]:
@@ -172,8 +210,8 @@ def _jackknife(table: RiskTable, steps: NDArray[Any], jump: NDArray[Any]) -> NDA
     weights per time are all that is needed, so the variance too is a function of the risk table.
     """
     if table.entered.any():
-        message = "no robust variance of a curve with delayed entry"
-        remedy = "bootstrap the curve by subject (resampling.bootstrap)"
+        message = "no robust variance from a risk table with delayed entry"
+        remedy = "give kaplan_meier the Times behind the table"
         raise UsageError(Finding("E121", "error", message, remedy=remedy))
     lived = steps.cumsum()
     squares = table.leaving_squared

@@ -3,7 +3,9 @@
 Source: Gray (Annals of Statistics 1988), with the tie corrections of his program (as cmprsk's `cuminc`).
 In the paper's words h = Y/S(t-), R = h (1 - F(t-)), the score of group i is the sum of
 (1 - F0(t-))^rho (d_i - d R_i/R). Its variance follows each group's events of the cause and of other causes
-through the scores still to come (`reach`).
+through the scores still to come (`reach`). With case weights, delayed entry or clusters the same comparison
+is the robust score test of the subdistribution hazards with Geskus' weights (Biometrics 2011; R's `finegray`
+followed by the robust score test of `coxph`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from scipy.special import chdtrc
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Test
 from sequela.core.finding import Finding
+from sequela.estimates.finegray import subdistribution
+from sequela.estimates.residuals import grouped
 from sequela.estimates.timeline import Labels, labels, timeline
 
 if TYPE_CHECKING:
@@ -25,29 +29,34 @@ if TYPE_CHECKING:
     from sequela.core.outcome import Times
 
 
-def gray(times: Times, by: Any, cause: int = 1, strata: Any = None, rho: float = 0) -> Test:
+def gray(
+    times: Times, by: Any, cause: int = 1, strata: Any = None, rho: float = 0, cluster: Any = None
+) -> Test:
     """Gray's test of one cause among the groups `by`, chi-square with k - 1 degrees of freedom.
 
     Args:
-        times: n subjects without weights or delayed entry.
+        times: n subjects, with delayed entry or case weights if need be.
         by: n group labels.
         cause: the state that is tested; other states above 0 compete with it.
         strata: n labels; scores and variances are added over strata.
-        rho: weights (1 - F0(t-))^rho.
+        rho: weights (1 - F0(t-))^rho; without weights, delayed entry and clusters only.
+        cluster: n labels of subjects that depend on each other.
+
+    Raises:
+        UsageError: fewer than two groups, or `rho` where the robust test is used.
     """
-    if times.weighted or times.delayed:
-        message = "Gray's test takes neither weights nor delayed entry"
-        remedy = "compare cause-specific hazards: log_rank on the cause alone"
-        raise UsageError(Finding("E171", "error", message, remedy=remedy))
-    group = labels(by, len(times), "by")
+    n = len(times)
+    group = labels(by, n, "by")
     k = len(group.levels)
     if k < 2:
         raise UsageError(Finding("E130", "error", "a comparison needs at least two groups"))
-    blocks = (
-        Labels(("",), np.zeros(len(times), np.intp))
-        if strata is None
-        else labels(strata, len(times), "strata")
-    )
+    blocks = Labels(("",), np.zeros(n, np.intp)) if strata is None else labels(strata, n, "strata")
+    if times.weighted or times.delayed or cluster is not None:
+        if rho:
+            message = "the robust form of Gray's test takes no rho"
+            raise UsageError(Finding("E171", "error", message, found=f"rho {rho:g}", remedy="rho=0"))
+        units = None if cluster is None else labels(cluster, n, "cluster")
+        return _robust(times, group, blocks, cause, units)
     state = np.where(times.state == 0, 0, np.where(times.state == cause, 1, 2))
     line = timeline(times)
     score, variance = np.zeros(k), np.zeros((k, k))
@@ -73,6 +82,26 @@ def gray(times: Times, by: Any, cause: int = 1, strata: Any = None, rho: float =
         None,
         tuple(map(str, group.levels)),
     )
+
+
+def _robust(times: Times, group: Labels, blocks: Labels, cause: int, cluster: Labels | None) -> Test:
+    """The score of all groups but one under equal subdistribution hazards, strata apart, squared robustly."""
+    k, parts = len(group.levels), np.zeros((len(times), len(group.levels) - 1))
+    dummies = np.eye(k)[group.codes][:, 1:]
+    for s in range(len(blocks.levels)):
+        rows = np.flatnonzero(blocks.codes == s)
+        if (times.state[rows] == cause).any():
+            sets = subdistribution(times.take(rows), dummies[rows], cause, "survival")
+            parts[rows] = sets.influence(np.zeros(k - 1))
+    each = grouped(parts, cluster)
+    score, variance = each.sum(axis=0), each.T @ each
+    name = f"robust score test of subdistribution hazards, cause {cause}, Geskus weights"
+    names = tuple(map(str, group.levels))
+    if not (times.state == cause).any() or np.linalg.matrix_rank(variance) < k - 1:
+        reason = "no events of the cause, or a group without subjects"
+        return Test(math.nan, 0, math.nan, name, len(times), reason, names)
+    statistic = float(score @ np.linalg.solve(variance, score))
+    return Test(statistic, k - 1, float(chdtrc(k - 1, statistic)), name, len(times), None, names)
 
 
 def _lag(values: NDArray[Any], first: float) -> NDArray[Any]:

@@ -17,11 +17,13 @@ from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, Test, normal_p, normal_quantile
 from sequela.core.finding import Finding
 from sequela.estimates.curves import kaplan_meier
+from sequela.estimates.jackknife import RobustCurve
 from sequela.estimates.multiplicity import Adjustment, adjust
-from sequela.estimates.risk import RiskTable, risk_table
+from sequela.estimates.risk import RiskTable
 from sequela.estimates.tests import (
     SCHEMES,
     chi_square_of,
+    compared,
     fleming_harrington_weight,
     grouped_table,
     risk_sets,
@@ -33,17 +35,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sequela.core.estimate import Curve
     from sequela.core.outcome import Times
 
 COMBINATION = ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0))
 POINTS = 100_003  # lattice points of the normal probability; a prime
 
 
-def trend_test(times: Times | RiskTable, by: Any = None, scores: Any = None, strata: Any = None) -> Test:
-    """Log-rank test for trend over ordered groups; scores 1, 2, 3... in the order of the sorted labels."""
-    table = grouped_table(times, by, strata)
+def trend_test(
+    times: Times | RiskTable, by: Any = None, scores: Any = None, strata: Any = None, cluster: Any = None
+) -> Test:
+    """Log-rank test for trend over ordered groups; scores 1, 2, 3... in the order of the sorted labels.
+
+    With case weights or clusters the variance is robust, as in `log_rank`.
+    """
+    found, table = compared(times, by, strata, SCHEMES["log-rank"], cluster)
     values = np.arange(1.0, len(table.groups) + 1) if scores is None else np.asarray(scores, float)
-    found = score(table, SCHEMES["log-rank"])
     variance = float(values @ found.covariance @ values)
     if variance <= 0:
         return Test(math.nan, 1, math.nan, "log-rank test for trend", table.n, "no events")
@@ -156,43 +163,58 @@ def rectangle_probability(correlation: NDArray[Any], bound: float) -> float:
 
 
 def rmst_difference(
-    times: Times | RiskTable, by: Any = None, tau: float | None = None, level: float = 0.95
+    times: Times | RiskTable,
+    by: Any = None,
+    tau: float | None = None,
+    level: float = 0.95,
+    robust: bool | None = None,
+    cluster: Any = None,
 ) -> dict[str, Estimate]:
     """Restricted mean survival of two groups up to `tau`: {"difference", "ratio"}, second less first label.
 
     `tau` is by default the smaller of the two groups' last times. The ratio's `se` is that of its logarithm.
+    `robust` and `cluster` as for `kaplan_meier`; a cluster may have members in both groups.
     """
-    table = times if isinstance(times, RiskTable) else risk_table(times, by)
-    curves = kaplan_meier(table, by=True, level=level)
+    named = True if isinstance(times, RiskTable) else by
+    curves = kaplan_meier(times, named, level, robust=robust, cluster=cluster)
     if len(curves) != 2:
         raise UsageError(Finding("E132", "error", "a difference needs two groups", found=str(len(curves))))
     first, second = curves.values()
     tau = float(min(first.time[-1], second.time[-1])) if tau is None else float(tau)
     a, b = first.rmst(tau), second.rmst(tau)
-    facts: dict[str, Any] = {
-        "level": level,
-        "n": table.n,
-        "events": a.events + b.events,
-        "method": f"RMST to {tau:g}",
-    }
+    covariance = _shared(first, second, tau) if cluster is not None else 0.0
+    return contrast(a, b, covariance, f"RMST to {tau:g}", a.n + b.n, a.events + b.events)
+
+
+def _shared(first: Curve, second: Curve, tau: float) -> float:
+    """Covariance of two restricted means whose curves have clusters in common."""
+    parts = [
+        curve.members.area_influence(curve.right_of(tau))
+        for curve in (first, second)
+        if isinstance(curve, RobustCurve) and curve.members is not None
+    ]
+    return float(parts[0] @ parts[1]) if len(parts) == 2 else 0.0
+
+
+def contrast(
+    a: Estimate, b: Estimate, covariance: float, method: str, n: int, events: float
+) -> dict[str, Estimate]:
+    """{"difference": b - a, "ratio": b/a} of two restricted means; intervals by the delta method."""
+    facts: dict[str, Any] = {"level": a.level, "n": n, "events": events, "method": method}
     reason = a.reason or b.reason
     if reason:
         return {
             name: Estimate(f"RMST {name}", math.nan, reason=reason, **facts)
             for name in ("difference", "ratio")
         }
-    z, value, se = normal_quantile(level), b.value - a.value, math.hypot(a.se, b.se)
+    z, value = normal_quantile(a.level), b.value - a.value
+    se = math.sqrt(max(0.0, a.se**2 + b.se**2 - 2 * covariance))
     difference = Estimate(
-        "RMST difference",
-        value,
-        se,
-        value - z * se,
-        value + z * se,
-        p=_p(value, se),
-        **facts,
-        unit=first.unit,
+        "RMST difference", value, se, value - z * se, value + z * se, p=_p(value, se), unit=a.unit, **facts
     )
-    log_ratio, log_se = math.log(b.value / a.value), math.hypot(a.se / a.value, b.se / b.value)
+    log_ratio = math.log(b.value / a.value)
+    squared = (a.se / a.value) ** 2 + (b.se / b.value) ** 2 - 2 * covariance / (a.value * b.value)
+    log_se = math.sqrt(max(0.0, squared))
     limits = math.exp(log_ratio - z * log_se), math.exp(log_ratio + z * log_se)
     ratio = Estimate("RMST ratio", math.exp(log_ratio), log_se, *limits, p=_p(log_ratio, log_se), **facts)
     return {"difference": difference, "ratio": ratio}

@@ -57,6 +57,14 @@ def three_tests(optimum: Optimum, covariance: NDArray[Any], n: int) -> dict[str,
     }
 
 
+def robust_score_test(optimum: Optimum, parts: NDArray[Any], n: int) -> Test:
+    """Score test with the sum of squares of `parts` (m x p, the score at 0 by row or cluster) as variance."""
+    used = parts[:, optimum.kept]
+    df = used.shape[1]
+    value = quadratic_form(used.sum(axis=0), used.T @ used) if df else 0.0
+    return Test(value, df, _chi(df, value), "robust score test", n, None if df else NOTHING)
+
+
 def covariate_tests(
     optimum: Optimum, covariance: NDArray[Any], at: NDArray[Any], null: float, n: int
 ) -> dict[str, Test]:

@@ -2,11 +2,14 @@
 
 The cumulative hazard is the estimate that goes with the tie rule (Breslow 1972, or its Efron form); its
 variance adds the error of the coefficients (Tsiatis 1981; Link 1984). Averaged curves: Makuch (1982);
-their variance takes the covariates of the population as given.
+their variance takes the covariates of the population as given. The error of S(t) has two parts, the noise
+of the cumulative hazard, with independent increments, and that of the coefficients; so has that of an area
+under S, which is their integral (Zucker, JASA 1998; Chen and Tsiatis, Biometrics 2001).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,11 +69,49 @@ class Baseline:
         self.n = len(rows)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class PredictedCurve(Curve):
+    """A curve from a Cox model; it keeps what the errors of areas and of differences need.
+
+    Attributes:
+        slope: m values, minus the derivative of survival in the cumulative hazard.
+        gradient: m x p, the derivative of survival in the coefficients.
+        noise: m cumulative variances of the cumulative hazard; `covariance` p x p of the coefficients.
+    """
+
+    slope: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    gradient: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0)))
+    noise: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
+    covariance: NDArray[Any] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def area_variance(self, tau: float, right: NDArray[Any]) -> float:
+        """Variance of the area under the curve up to `tau`."""
+        return self.area_covariance(self, tau)
+
+    def area_parts(self, tau: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """What the noise from each time on, and the coefficients, do to the area up to `tau`."""
+        rows = self.time < tau
+        width = np.diff(np.append(self.time[rows], tau))
+        reach = (self.slope[rows] * width)[::-1].cumsum()[::-1]
+        return reach, width @ self.gradient[rows]
+
+    def area_covariance(self, other: PredictedCurve, tau: float) -> float:
+        """Covariance of the areas under two curves of one model."""
+        (mine, pull), (theirs, push) = self.area_parts(tau), other.area_parts(tau)
+        steps = np.diff(self.noise[: len(mine)], prepend=0.0)
+        return float((mine * theirs) @ steps + pull @ self.covariance @ push)
+
+    def survival_covariance(self, other: PredictedCurve, row: int) -> float:
+        """Covariance of the survival of two curves of one model at their time number `row`."""
+        noise = self.slope[row] * other.slope[row] * self.noise[row]
+        return float(noise + self.gradient[row] @ self.covariance @ other.gradient[row])
+
+
 def predicted(
-    base: Baseline, beta: NDArray[Any], covariance: NDArray[Any], X: NDArray[Any], weights: Any = None
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Survival averaged over the rows of X (centred), and the variance of its logarithm (m each)."""
-    share = np.full(len(X), 1 / len(X)) if weights is None else weights / weights.sum()
+    base: Baseline, beta: NDArray[Any], X: NDArray[Any], weights: Any = None
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Survival averaged over the rows of X (centred), its slope (m each) and its gradient (m x p)."""
+    share = np.full(len(X), 1 / len(X)) if weights is None else np.asarray(weights) / np.sum(weights)
     ratio = np.exp(X @ beta)
     survival, slope = np.empty(len(base.time)), np.empty(len(base.time))
     pull = np.empty((len(base.time), X.shape[1]))
@@ -81,28 +122,29 @@ def predicted(
         weighted = each * (ratio * share)
         slope[rows] = weighted.sum(axis=1)
         pull[rows] = weighted @ X
-    gradient = slope[:, None] * base.shift - base.hazard[:, None] * pull
-    variance = slope**2 * base.variance + np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
-    return survival, variance / np.where(survival > 0, survival, np.nan) ** 2
+    return survival, slope, slope[:, None] * base.shift - base.hazard[:, None] * pull
 
 
 def curve_of(
     base: Baseline,
-    survival: NDArray[Any],
-    variance: NDArray[Any],
+    parts: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    covariance: NDArray[Any],
     times: Times,
     level: float,
     interval: Interval,
     label: str,
     method: str,
-) -> Curve:
-    """A Curve from survival and the variance of its logarithm."""
+) -> PredictedCurve:
+    """A curve from the parts that `predicted` gives."""
+    survival, slope, gradient = parts
+    spread = slope**2 * base.variance + np.einsum("ij,jk,ik->i", gradient, covariance, gradient)
+    variance = spread / np.where(survival > 0, survival, np.nan) ** 2
     log_se = np.sqrt(variance)
     lower, upper = limits(survival, log_se, level, interval)
     with np.errstate(divide="ignore"):
         hazard = -np.log(survival)
-    return Curve(
+    return PredictedCurve(
         base.time, survival, survival * log_se, lower, upper, base.at_risk, base.events, base.censored, base.n,
-        level, interval, method, times.unit, times.origin, label, variance, hazard, log_se,
-        independent=False,
+        level, interval, method, times.unit, times.origin, label, variance, hazard, log_se, "r", False,
+        slope, gradient, base.variance, covariance,
     )  # fmt: skip

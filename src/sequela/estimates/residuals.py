@@ -59,8 +59,8 @@ def rising_means(
     return rising, S1 * parts.c12[:, None] - E1 * parts.c22[:, None], lived
 
 
-def score_residuals(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:
-    """Each row's part of the score, unweighted (n x p)."""
+def score_residuals(problem: Problem, beta: NDArray[Any], weighted: bool = False) -> NDArray[Any]:
+    """Each row's part of the score, times its case weight if wanted (n x p)."""
     eta, risk = problem.risk(beta)
     parts, rising, tied, compared = _means(problem, risk)
     sets, X = problem.sets, problem.X
@@ -69,13 +69,12 @@ def score_residuals(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:
     result[sets.event] -= tied[sets.tied]
     result *= np.exp(eta)[:, None]
     result[sets.event] += X[sets.event] - compared[sets.tied]
-    return result
+    return result * problem.weights[:, None] if weighted and problem.weights is not None else result
 
 
 def dfbeta(problem: Problem, beta: NDArray[Any], covariance: NDArray[Any]) -> NDArray[Any]:
     """Change of the coefficients when a row is left out, to first order, times its weight (n x p)."""
-    change = score_residuals(problem, beta) @ covariance
-    return change if problem.weights is None else change * problem.weights[:, None]
+    return score_residuals(problem, beta, weighted=True) @ covariance
 
 
 def grouped(values: NDArray[Any], cluster: Labels | None) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from sequela.core.errors import UsageError
 from sequela.core.estimate import Test
 from sequela.core.finding import Finding
 from sequela.estimates.risk import RiskTable, across, risk_table
+from sequela.estimates.timeline import labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,41 +133,65 @@ def log_rank(
     rho: float = 0,
     gamma: float = 0,
     scheme: Scheme = "log-rank",
+    cluster: Any = None,
 ) -> Test:
     """Test that k groups share one hazard.
 
     Args:
-        times: n subjects, or a risk table with groups.
+        times: n subjects, with delayed entry or case weights if need be, or a risk table with groups.
         by: n group labels (needed unless `times` is a risk table).
         strata: n stratum labels; expectations are formed inside strata.
         rho, gamma: Fleming-Harrington weights S(t-)^rho (1 - S(t-))^gamma; rho = 1 is the Peto and Peto
             test as R's `survdiff(rho = 1)` computes it.
         scheme: other weights over time: Gehan, Tarone-Ware, Peto-Peto, modified Peto-Peto.
+        cluster: n labels of rows that depend on each other.
 
     Returns:
-        chi-square with k - 1 degrees of freedom; `observed` and `expected` are weighted events.
+        chi-square with k - 1 degrees of freedom; `observed` and `expected` are weighted events. The variance
+        is hypergeometric; with case weights or clusters it is robust, and `method` says so.
 
     Raises:
-        UsageError: fewer than two groups, or weighted subjects (fit a weighted Cox model with robust
-            errors instead: the hypergeometric variance does not hold for weights).
+        UsageError: fewer than two groups, or a risk table of weighted subjects.
     """
-    table = grouped_table(times, by, strata)
     weight = fleming_harrington_weight(rho, gamma) if rho or gamma else SCHEMES[scheme]
     name = f"Fleming-Harrington ({rho:g}, {gamma:g}) test" if rho or gamma else f"{scheme} test"
+    found, table = compared(times, by, strata, weight, cluster)
     name += f", stratified ({len(table.strata)} strata)" if len(table.strata) > 1 else ""
-    return chi_square_of(score(table, weight), table, name)
+    robust = cluster is not None or (not isinstance(times, RiskTable) and times.weighted)
+    return chi_square_of(found, table, name + (", robust variance" if robust else ""))
+
+
+def compared(
+    times: Times | RiskTable, by: Any, strata: Any, weight: Weight, cluster: Any = None
+) -> tuple[Score, RiskTable]:
+    """The score and its table; the covariance is robust with case weights or clusters."""
+    if isinstance(times, RiskTable) or not (times.weighted or cluster is not None):
+        table = grouped_table(times, by, strata)
+        return score(table, weight), table
+    from sequela.estimates.robust import robust_score
+
+    n = len(times)
+    table = _at_least_two(risk_table(times, by, strata))
+    blocks, units = (
+        None if column is None else labels(column, n, name)
+        for column, name in ((strata, "strata"), (cluster, "cluster"))
+    )
+    return robust_score(times, labels(by, n, "by"), blocks, weight, units), table
+
+
+def _at_least_two(table: RiskTable) -> RiskTable:
+    if len(table.groups) < 2:
+        found = ", ".join(map(str, table.groups)) or "none"
+        raise UsageError(Finding("E130", "error", "a comparison needs at least two groups", found=found))
+    return table
 
 
 def grouped_table(times: Times | RiskTable, by: Any, strata: Any) -> RiskTable:
     """A risk table fit for testing: at least two groups and no case weights."""
-    table = times if isinstance(times, RiskTable) else risk_table(times, by, strata)
-    if len(table.groups) < 2:
-        found = ", ".join(map(str, table.groups)) or "none"
-        finding = Finding("E130", "error", "a comparison needs at least two groups", found=found)
-        raise UsageError(finding)
+    table = _at_least_two(times if isinstance(times, RiskTable) else risk_table(times, by, strata))
     if not np.array_equal(table.leaving, table.exits):
-        message = "a log-rank test does not take case weights"
-        remedy = "fit cox() with these weights: its robust Wald test is the weighted comparison"
+        message = "this test does not take case weights"
+        remedy = "give log_rank the Times behind the table: its variance is then robust"
         raise UsageError(Finding("E131", "error", message, remedy=remedy))
     return table
 
