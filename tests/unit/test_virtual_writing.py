@@ -11,7 +11,7 @@ import pytest
 from sequela.virtual.sepher import Cohort, draw
 from sequela.virtual.writing import write
 
-NAMES = ["follow_up.csv", "patients.csv", "progressions.csv", "treatments.csv"]
+NAMES = ["follow_up.csv", "patients.csv", "progressions.csv", "treatments.csv", "visits.csv"]
 
 
 @pytest.fixture(scope="module")

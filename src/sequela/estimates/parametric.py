@@ -211,12 +211,12 @@ def _fit(times: Times, Z: NDArray[Any], law: Law, free: bool) -> Optimum:
                 score, information = score - less[0], information - less[1]
         if not (np.isfinite(value) and np.isfinite(information).all()):
             return Step(-np.inf, np.zeros(len(beta)), np.eye(len(beta)))
-        return Step(value, score, _positive(information))
+        return Step(value, score, positive(information))
 
     return maximise(evaluate, start, spread)
 
 
-def _positive(information: NDArray[Any]) -> NDArray[Any]:
+def positive(information: NDArray[Any]) -> NDArray[Any]:
     """The information, or away from the maximum a positive definite stand-in (negative curvature turned)."""
     values, vectors = np.linalg.eigh(information)
     if values.min() > 0:

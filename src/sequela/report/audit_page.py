@@ -11,13 +11,14 @@ from sequela.report.content_tables import House
 from sequela.report.html import TEMPLATES
 from sequela.report.svg import inline
 from sequela.report.tables import Cell, Column, Row, Table
+from sequela.report.variants import range_words, variant_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sequela.audit.multiplicity import Ledger
     from sequela.audit.verdict import Audit, Verdict
-    from sequela.report.content import Correction
+    from sequela.report.content import Correction, Variants
     from sequela.report.document import FigureBlock
     from sequela.study.model import Study
 
@@ -44,6 +45,7 @@ def audit_page(
     audit: Audit,
     ledger: Ledger,
     corrections: Sequence[Correction],
+    variants: Sequence[tuple[Variants, FigureBlock | None]],
     lexis: FigureBlock | None,
     banner: str | None = None,
 ) -> str:
@@ -54,6 +56,7 @@ def audit_page(
         audit: the verdicts.
         ledger: every test of the run.
         corrections: naive and corrected estimates; those of the audited arms are shown.
+        variants: endpoints of lines counted in seven ways, with their forests; those of the audited arms are shown.
         lexis: the Lexis plot, where the records have dates.
         banner: a warning, such as "Simulated patients".
     """
@@ -65,6 +68,11 @@ def audit_page(
         banner=banner,
         summary=summary_table(audit),
         topics=_topics(audit, tables),
+        variants=[
+            (range_words(content, house), variant_tables(content, house), figure)
+            for content, figure in variants
+            if content.groups == audit.arms
+        ],
         apart=[one for one in audit.verdicts if one.verdict == "not applicable"],
         ledger=ledger_table(ledger, house),
         lexis=lexis,

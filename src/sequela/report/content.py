@@ -240,4 +240,48 @@ class Correction:
     delayed: tuple[Curve, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One way to count what ends an endpoint: its hazard ratio and medians, or the reason why there are none."""
+
+    code: str
+    words: str
+    n: int
+    events: int
+    medians: tuple[Estimate, ...]
+    hazard_ratio: Estimate | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseRow:
+    """Cumulative incidence of one kind of event in one group, at each landmark."""
+
+    cause: str
+    group: str
+    events: int
+    at: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """An endpoint of a line as asked and as V1 to V7: `rows`, the range of their ratios, and its events as competing.
+
+    `visits` is the median interval between visits by group in days (empty where none are recorded), `waits` the median
+    days from progression to the next line.
+    """
+
+    heading: Heading
+    endpoint: str
+    groups: tuple[str, ...]
+    rows: tuple[Counted, ...]
+    span: tuple[float, float] | None
+    significant: tuple[int, int]
+    causes: tuple[CauseRow, ...]
+    landmarks: tuple[float, ...]
+    visits: tuple[float, ...]
+    waits: tuple[float, ...]
+    late: bool
+
+
 Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable

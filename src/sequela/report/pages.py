@@ -21,6 +21,7 @@ from sequela.report.content import (
     Regression,
     Selected,
     Survival,
+    Variants,
 )
 from sequela.report.content_tables import House
 from sequela.report.document import (
@@ -38,6 +39,7 @@ from sequela.report.document import (
 )
 from sequela.report.estimands import estimands
 from sequela.report.figures.figure import save
+from sequela.report.variants import variant_forest, variant_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +80,7 @@ class Pages:
     findings: tuple[Finding, ...]
     design: tuple[Finding, ...]
     left_out: tuple[tuple[str, int], ...]
+    variants: tuple[Part, ...] = ()
     unanswerable: str | None = None
 
     @classmethod
@@ -93,6 +96,7 @@ class Pages:
         left_out: tuple[tuple[str, int], ...],
         banner: str | None,
         unanswerable: str | None = None,
+        variants: tuple[Variants, ...] = (),
     ) -> Pages:
         """Lay out the contents of a run; `unanswerable` says why the data cannot answer the question."""
         house = House.of(study.report.style, study.report.time_unit, banner)
@@ -114,6 +118,7 @@ class Pages:
             findings,
             design,
             left_out,
+            tuple(_variants(content, house) for content in variants),
             unanswerable,
         )
 
@@ -128,13 +133,17 @@ class Pages:
         return (
             self.attrition,
             self.estimands,
-            *(table for part in (*self.parts, *self.corrections) for table in part.tables),
+            *(table for part in self._all_parts for table in part.tables),
         )
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """Every figure, in reading order."""
-        return (self.flow, *(figure for part in (*self.parts, *self.corrections) for figure in part.figures))
+        return (self.flow, *(figure for part in self._all_parts for figure in part.figures))
+
+    @property
+    def _all_parts(self) -> tuple[Part, ...]:
+        return (*self.parts, *self.corrections, *self.variants)
 
     def document(self, directory: Path, record: dict[str, Any]) -> Document:
         """Save the figures under `directory` and lay out the page around them."""
@@ -152,6 +161,8 @@ class Pages:
             sections.append(
                 Section("time-zero", "Can it be believed? Time zero", self._time_zero(drawn, directory))
             )
+        if self.variants:
+            sections.append(Section("variants", "What counts as an end?", self._counted(drawn, directory)))
         sections.append(Section("endpoints", "Endpoints and estimands", self._endpoints()))
         sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))
@@ -241,6 +252,14 @@ class Pages:
         against = f"95% CI {limits}; {content.groups[1].label} against {content.reference}"
         label = content.endpoint + (" (naive: clock starts too early)" if naive else "")
         return KeyNumber(f"HR {number(ratio.value, 2, self.house.style)}", label, against)
+
+    def _counted(self, drawn: dict[str, dict[str, Path]], directory: Path) -> tuple[Block, ...]:
+        said = Paragraph(
+            "The end of a line can be counted in several ways: whether a stop for toxicity or a loss to follow-up is "
+            "an event, and where observation is censored. Each endpoint of a line stands here beside the same endpoint "
+            "counted in seven ways (V1 to V7). A conclusion that depends on the count is no conclusion about the drug."
+        )
+        return (said, *(block for part in self.variants for block in self._part(part, drawn, directory)))
 
     def _endpoints(self) -> tuple[Block, ...]:
         notes = tuple(finding for finding in self.design if finding.code == "A143")
@@ -342,6 +361,13 @@ def _correction(content: Correction, house: House) -> Part:
     return Part(
         content.heading.title, content.heading.id, "", (tabulate.correction(content, house),), figures
     )
+
+
+def _variants(content: Variants, house: House) -> Part:
+    figure = variant_forest(content, house)
+    heading = content.heading
+    figures = () if figure is None else (figure,)
+    return Part(heading.title, heading.id, "", variant_tables(content, house), figures)
 
 
 def _numbered(

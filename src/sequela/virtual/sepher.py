@@ -43,6 +43,8 @@ DATA_CUT: Final = "2018-12-31"
 CELLS: Final = {12: 194, 32: 177, 23: 89, 24: 59, 43: 7, 44: 4, 51: 25}
 STRATUM: Final = {1: 0, 3: 1, 2: 2, 4: 2, 5: 3}
 
+VISIT_DAYS: Final = 63
+MISSED: Final = 1 / 12
 _SITES: Final = ("visceral", "bone", "brain", "nodes", "local")
 _METHODS: Final = ("CT", "MRI", "PET", "bone scan", "clinical")
 
@@ -56,6 +58,7 @@ class Cohort:
         treatments: one row a drug episode, adjuvant ones included.
         progressions: one row a progression.
         follow_up: one row a visit; the latest counts.
+        visits: one row a visit at which progression was looked for.
         seed: the seed of the generator, None when it was not made from one integer.
         null: whether pertuzumab has no effect anywhere.
     """
@@ -64,13 +67,15 @@ class Cohort:
     treatments: pl.DataFrame
     progressions: pl.DataFrame
     follow_up: pl.DataFrame
+    visits: pl.DataFrame
     seed: int | None
     null: bool
 
     @property
     def frames(self) -> dict[str, pl.DataFrame]:
-        """The four tables by name."""
-        return {name: getattr(self, name) for name in ("patients", "treatments", "progressions", "follow_up")}
+        """The five tables by name."""
+        names = ("patients", "treatments", "progressions", "follow_up", "visits")
+        return {name: getattr(self, name) for name in names}
 
 
 def draw(rng: np.random.Generator, *, null: bool = False) -> Cohort:
@@ -87,8 +92,10 @@ def draw(rng: np.random.Generator, *, null: bool = False) -> Cohort:
     lives = _lives(courses, patients)
     histories = [history(rng, life) for life in lives]
     parts = _treatments(rng, histories), _progressions(rng, histories), _follow_up(rng, lives)
-    treatments, progressions, follow_up = (_dated(part, patients) for part in parts)
-    return Cohort(patients, treatments, progressions, follow_up, _seed(rng), null)
+    # Drawn last, so that no other record changes with them.
+    visits = _visits(rng, histories, lives)
+    treatments, progressions, follow_up, seen = (_dated(part, patients) for part in (*parts, visits))
+    return Cohort(patients, treatments, progressions, follow_up, seen, _seed(rng), null)
 
 
 def _seed(rng: np.random.Generator) -> int | None:
@@ -271,6 +278,18 @@ def _follow_up(rng: np.random.Generator, lives: Iterable[Life]) -> pl.DataFrame:
         rows.append((i, life.last, "dead" if dead else "alive", life.death if dead else None))
     schema = {"row": pl.Int32, "last_contact_date": pl.Int32, "status": pl.String, "death_date": pl.Int32}
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _visits(rng: np.random.Generator, histories: Iterable[History], lives: Iterable[Life]) -> pl.DataFrame:
+    """Every nine weeks or so until the last contact, one in twelve missed; each progression has a visit of its own."""
+    rows: list[tuple[int, int]] = []
+    for i, (past, life) in enumerate(zip(histories, lives, strict=True)):
+        first = min((episode.start for episode in past.episodes if episode.start >= 0), default=0)
+        due = np.arange(first + VISIT_DAYS, life.last, VISIT_DAYS)
+        came = (due + rng.integers(-7, 8, due.size))[rng.random(due.size) > MISSED]
+        days = {int(day) for day in came} | {int(day) for day in past.progressions}
+        rows.extend((i, day) for day in sorted(days))
+    return pl.DataFrame(rows, schema={"row": pl.Int32, "date": pl.Int32}, orient="row")
 
 
 def _dated(frame: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:

@@ -18,10 +18,10 @@ def banner(cohort: Cohort) -> str:
 
 
 def write(cohort: Cohort, directory: str | Path) -> tuple[Path, ...]:
-    """Write `patients.csv`, `treatments.csv`, `progressions.csv` and `follow_up.csv`.
+    """Write `patients.csv`, `treatments.csv`, `progressions.csv`, `follow_up.csv` and `visits.csv`.
 
     First line the banner, second line the header, ISO dates, empty cells for what is not known. All files
-    are written aside, and renamed only when all four are whole: what was there stays until then.
+    are written aside, and renamed only when all are whole: what was there stays until then.
 
     Raises:
         OSError: the directory cannot be made or written to.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sequela.core.estimate import Curve
     from sequela.core.finding import Finding
-    from sequela.report.content import Content, Correction
+    from sequela.report.content import Content, Correction, Variants
     from sequela.report.tables import Table
     from sequela.study.model import Study
 
@@ -31,6 +31,7 @@ class Result:
         curves: the Kaplan-Meier curves of every `curves` analysis, by analysis and group.
         models: the regression content of every `cox` analysis.
         corrections: naive and corrected estimates for every clock that starts too early.
+        variants: every endpoint of a line as V1 to V7, where two groups are compared.
         findings: of the data and of the design.
         manifest: hashes, versions and the clock.
         walk: people, lines, endpoints: everything before the estimates.
@@ -42,6 +43,7 @@ class Result:
     curves: Mapping[str, Mapping[str, Curve]]
     models: Mapping[str, Content]
     corrections: tuple[Correction, ...]
+    variants: tuple[Variants, ...]
     findings: tuple[Finding, ...]
     manifest: Mapping[str, Any]
     walk: Walk
@@ -78,6 +80,7 @@ def run(
     from sequela.walk.auditing import unanswerable
     from sequela.walk.corrections import corrections
     from sequela.walk.outputs import BANNER, manifest, require_own, write
+    from sequela.walk.variants import variants_of
 
     directory = Path(out) if out is not None else None
     if directory is not None:
@@ -90,6 +93,8 @@ def run(
         progress(f"estimating {analysis.id}")
         contents.append(analyse(analysis, walked))
     corrected = corrections(walked)
+    progress("counting the ends of lines in seven ways")
+    counted = variants_of(walked)
     design = (*audit_design(study), *audit_estimands(study))
     pages = Pages.of(
         study,
@@ -102,6 +107,7 @@ def run(
         _left_out(walked),
         BANNER if study.study.simulated else None,
         unanswerable(walked),
+        counted,
     )
     record = manifest(walked, clock)
     if directory is not None:
@@ -118,6 +124,7 @@ def run(
         },
         {c.heading.id: c for c in contents if isinstance(c, Regression)},
         corrected,
+        counted,
         (*walked.findings, *design),
         record,
         walked,

@@ -24,14 +24,17 @@ from sequela.estimates.cox import cox
 from sequela.records.writing import replace_file
 from sequela.report.audit_page import audit_page
 from sequela.report.content import Described, MedianTable, Regression, Survival
+from sequela.report.content_tables import House
 from sequela.report.document import figure_block
 from sequela.report.figures.figure import save
 from sequela.report.figures.lexis import Lives, lexis
+from sequela.report.variants import variant_forest
 from sequela.study import names
 from sequela.study.expressions import Anchor, LineHas, LineOf, LineOfStart, atoms, parse, write
 from sequela.study.model import Cox, Medians
 from sequela.walk.analyses import analyse, population, times_of
 from sequela.walk.corrections import corrections, settled_day
+from sequela.walk.variants import variants_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from sequela.audit.design import TimeZero
     from sequela.clinic.endpoints import Outcome
     from sequela.core.estimate import Estimate
-    from sequela.report.content import Content, Correction
+    from sequela.report.content import Content, Correction, Variants
     from sequela.report.figures.figure import Figure
     from sequela.study.model import Study
     from sequela.walk.analyses import Population
@@ -56,6 +59,7 @@ class Audited:
     audit: Audit
     ledger: Ledger
     corrections: tuple[Correction, ...]
+    variants: tuple[Variants, ...]
     lexis: Figure | None
 
 
@@ -100,7 +104,7 @@ def audit(
     words = f"{main.clock.label}: {' against '.join(reversed(main.clock.arms))}"
     found = Audit(words, main.clock.arms, verdicts, closed)
     drawn = None if calendar is None else _lexis(walk, main, calendar, banner)
-    return Audited(found, ledger, corrections(walk), drawn)
+    return Audited(found, ledger, corrections(walk), variants_of(walk), drawn)
 
 
 def unanswerable(walk: Walk) -> str | None:
@@ -471,7 +475,13 @@ def write_audit(walk: Walk, found: Audited, out: Path, banner: str | None) -> Pa
     picture = None
     if found.lexis is not None:
         picture = figure_block(found.lexis, save(found.lexis, out / "figures"), "", out)
-    page = audit_page(walk.study, found.audit, found.ledger, found.corrections, picture, banner)
+    house = House.of(walk.study.report.style, walk.study.report.time_unit, banner)
+    counted = [
+        (content, figure_block(figure, save(figure, out / "figures"), "", out) if figure else None)
+        for content in found.variants
+        for figure in (variant_forest(content, house),)
+    ]
+    page = audit_page(walk.study, found.audit, found.ledger, found.corrections, counted, picture, banner)
     replace_file(
         out / "audit.json", (json.dumps(as_dict(found), indent=1, ensure_ascii=False) + "\n").encode()
     )
@@ -485,6 +495,7 @@ def as_dict(found: Audited) -> dict[str, Any]:
         "comparison": found.audit.comparison,
         "arms": list(found.audit.arms),
         "unanswerable": found.audit.unanswerable,
+        "variants": [_variant_dict(content) for content in found.variants],
         "verdicts": [verdict.as_dict() for verdict in found.audit.verdicts],
         "tests": [
             {
@@ -498,4 +509,18 @@ def as_dict(found: Audited) -> dict[str, Any]:
                 found.ledger.entries, found.ledger.holm, found.ledger.benjamini_hochberg, strict=True
             )
         ],
+    }
+
+
+def _variant_dict(content: Variants) -> dict[str, Any]:
+    ratios = {row.code: row.hazard_ratio for row in content.rows}
+    return {
+        "endpoint": content.endpoint,
+        "arms": list(content.groups),
+        "range": content.span,
+        "hazard_ratios": {
+            code: None if ratio is None or ratio.reason else [ratio.value, ratio.lower, ratio.upper]
+            for code, ratio in ratios.items()
+        },
+        "reasons": {row.code: row.reason for row in content.rows if row.reason},
     }
