@@ -105,7 +105,9 @@ def test_the_page_says_it_first_and_opens_alone(sepher, sepher_audit, tmp_path):
     for code, verdict in verdicts(sepher_audit).items():
         assert f'id="{code.lower()}"' in page, verdict
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"lexis.{kind}" for kind in ("svg", "png", "pdf", "csv")
+        f"{name}.{kind}"
+        for name in ("lexis", "variants-pfs2-1", "variants-pfs1-2")
+        for kind in ("svg", "png", "pdf", "csv")
     }
     told = json.loads((tmp_path / "audit.json").read_text("utf-8"))
     assert told == json.loads(json.dumps(as_dict(sepher_audit)))

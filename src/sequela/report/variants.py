@@ -43,7 +43,7 @@ def _ratios(content: Variants, house: House) -> Table:
     notes = [
         range_words(content, house),
         f"Hazard ratio: {content.groups[1]} against {content.groups[0]}, Cox model; V7: Weibull model of "
-        f"interval-censored times, with the interval that holds Turnbull's median. {NOT_REACHED}.",
+        f"interval-censored times, and Turnbull's median with the interval in which it lies. {NOT_REACHED}.",
         *_waiting(content, house),
     ]
     if content.late:

@@ -287,7 +287,7 @@ def _visits(rng: np.random.Generator, histories: Iterable[History], lives: Itera
         first = min((episode.start for episode in past.episodes if episode.start >= 0), default=0)
         due = np.arange(first + VISIT_DAYS, life.last, VISIT_DAYS)
         came = (due + rng.integers(-7, 8, due.size))[rng.random(due.size) > MISSED]
-        days = {int(day) for day in came} | {int(day) for day in past.progressions}
+        days = {int(day) for day in came if day <= life.last} | set(past.progressions)
         rows.extend((i, day) for day in sorted(days))
     return pl.DataFrame(rows, schema={"row": pl.Int32, "date": pl.Int32}, orient="row")
 

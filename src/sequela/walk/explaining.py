@@ -13,6 +13,7 @@ from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
 from sequela.core.units import days_in
 from sequela.report.figures import Event, Lane, Segment, swimmer
+from sequela.study.named_endpoints import roles
 
 if TYPE_CHECKING:
     from sequela.report.figures import Figure
@@ -119,13 +120,15 @@ def _day(walk: Walk, day: int | None, absent: str = "ongoing") -> str:
 
 
 def _moments(walk: Walk, patient: str) -> tuple[tuple[str, str], ...]:
-    """The patient's dated moments, in order of time."""
+    """The patient's dated moments but visits, in order of time."""
     row = walk.people.frame.filter(patient=patient).row(0, named=True)
     found = [(row[anchor_column(name)], anchor.label or name) for name, anchor in walk.study.anchors.items()]
+    visits = roles({name: anchor.means for name, anchor in walk.study.anchors.items()}).get("assessment")
     for name, dated in walk.registry.moments.items():
         label = walk.study.anchors[name].label or name
         found = [pair for pair in found if pair[1] != label]
-        found += [(day, label) for day in dated.filter(patient=patient)["day"]]
+        days = dated.filter(patient=patient)["day"]
+        found += [(day, label) for day in (days if name != visits else days.head(0))]
     return tuple(
         (walk.study.day(day), label) for day, label in sorted(pair for pair in found if pair[0] is not None)
     )
@@ -156,9 +159,11 @@ def lane(walk: Walk, patient: str, banner: str | None) -> Figure:
         )
         for line in lines.iter_rows(named=True)
     )
+    visits = roles({name: anchor.means for name, anchor in walk.study.anchors.items()}).get("assessment")
     events = [
         Event((day - zero) / scale, walk.study.anchors[name].label or name)
         for name, dated in walk.registry.moments.items()
+        if name != visits
         for day in dated.filter(patient=patient)["day"]
         if day >= zero
     ]

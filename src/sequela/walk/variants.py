@@ -52,7 +52,7 @@ def variants_of(walk: Walk) -> tuple[Variants, ...]:
                 f"variants-{analysis.endpoint}-{len(found) + 1}", analysis.title, "", people.words
             )
             late = any(
-                clock.selective and clock.endpoint == analysis.endpoint for clock in time_zero(walk.study)
+                clock.selective and clock.analysis == analysis.id for clock in time_zero(walk.study)
             )
             found[key] = _table(walk, analysis.endpoint, people, heading, late=late)
     return tuple(found.values())
