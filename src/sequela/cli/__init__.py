@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from sequela.cli.export import export
 from sequela.cli.placebo import placebo
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
 
 
 sequela.add_command(placebo)
+sequela.add_command(export)
 
 
 @sequela.command()

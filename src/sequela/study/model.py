@@ -258,7 +258,8 @@ class EventRule(Part):
     where: str | None = Field(None, description="counts only for these patients: an expression")
     after: str | None = Field(None, description="counts only after this moment")
     precedence: int | None = Field(
-        None, description="of two on one day the smaller number counts; by default the place in the list, from 1"
+        None,
+        description="of two on one day the smaller number counts; by default the place in the list, from 1",
     )
 
 
@@ -270,7 +271,8 @@ class Source(Part):
     where: Expression | None = Field(None, description="counts only for these patients")
     after: Expression | None = Field(None, description="counts only after this moment")
     precedence: int | None = Field(
-        None, description="of two on one day the smaller number counts; by default the place in the list, from 1"
+        None,
+        description="of two on one day the smaller number counts; by default the place in the list, from 1",
     )
     name: str = Field("", description="the declared or built-in source behind it; filled in by the reader")
 
