@@ -233,7 +233,7 @@ def test_schema_is_valid_and_accepts_every_shipped_study(cli):
     validator.check_schema(schema)
     data = Path(__file__).resolve().parents[2] / "src" / "sequela" / "data"
     shipped = [*data.glob("examples/*/study.toml"), data / "templates" / "study" / "study.toml"]
-    assert len(shipped) == 3
+    assert len(shipped) == 4
     for file in shipped:
         errors = list(validator(schema).iter_errors(tomllib.loads(file.read_text("utf-8"))))
         assert errors == [], file

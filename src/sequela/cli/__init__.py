@@ -85,13 +85,14 @@ def sequela() -> None:
 
     [bold]Start here:[/]  sequela demo ovarian      real patients (TCGA), from raw files to a report
                  sequela demo sepher       the SePHER study's shape on simulated patients
+                 sequela demo bench        resistant cell lines under a drug, from plates to a report
     """
 
 
 @sequela.command()
-@click.argument("name", type=click.Choice(["ovarian", "sepher"]), default="ovarian")
+@click.argument("name", type=click.Choice(["ovarian", "sepher", "bench"]), default="ovarian")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the study; NAME-demo by default.")
-@click.option("--seed", default=None, type=int, help="Seed of the simulated patients (sepher).")
+@click.option("--seed", default=None, type=int, help="Seed of the simulated patients (sepher) or cultures (bench).")
 @click.option("--null", is_flag=True, help="Simulate a world in which pertuzumab changes nothing (sepher).")
 @click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
 @JSON
@@ -104,8 +105,10 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
     from sequela.study.model import Study
     from sequela.walk import run
 
-    if (null or seed is not None) and name != "sepher":
-        raise click.UsageError("--null and --seed belong to the simulated study: sequela demo sepher")
+    if (null and name != "sepher") or (seed is not None and name == "ovarian"):
+        raise click.UsageError(
+            "--null belongs to sequela demo sepher, --seed to it and to sequela demo bench: what is simulated"
+        )
     directory = copy_example(name, out or Path(f"{name}-demo"), seed=seed, null=null)
     study = Study.read(directory)
     with _progress(quiet=as_json) as tell:
@@ -118,14 +121,20 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
 
 @sequela.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-def init(directory: Path) -> int:
+@click.option(
+    "--template",
+    type=click.Choice(["study", "bench"]),
+    default="study",
+    help="study (patients, by default) or bench (cultures).",
+)
+def init(directory: Path, template: str) -> int:
     """A new study: a study file with every part explained, and small invented records that run at once.
 
     Example:  sequela init my-study
     """
     from sequela.cli.examples import copy_template
 
-    written = copy_template(directory)
+    written = copy_template(directory, template)
     click.echo(f"{len(written)} files in {directory}/")
     click.echo(f"next:  sequela check {directory}\n       sequela run {directory}")
     return OK
@@ -146,13 +155,17 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from sequela.audit.estimand import audit_estimands
     from sequela.report.console import console, print_by_place, tally
     from sequela.study.model import Study
+    from sequela.walk.bench import walk_bench
     from sequela.walk.outputs import write_checks
     from sequela.walk.path import walk
 
     protocol = Study.read(study)
     with _progress(quiet=as_json) as tell:
-        walked = walk(protocol, today=_today(), progress=tell)
-    findings = [*walked.findings, *audit_design(protocol), *audit_estimands(protocol)]
+        if protocol.bench is not None:
+            findings = list(walk_bench(protocol, tell).findings)
+        else:
+            walked = walk(protocol, today=_today(), progress=tell)
+            findings = [*walked.findings, *audit_design(protocol), *audit_estimands(protocol)]
     shown = [finding for finding in findings if show is None or finding.code == show.upper()]
     page = write_checks(protocol, tuple(findings))
     if as_json:
@@ -531,11 +544,12 @@ def _print_audit(found: Audit, page: Path) -> None:
 def _told(result: Result, study: Study, *, as_json: bool) -> None:
     """The outcome of a run in a few lines."""
     from sequela.report.console import tally
+    from sequela.walk.outputs import banner_of
 
     if as_json:
         click.echo(json.dumps(_as_json(result), indent=1, ensure_ascii=False))
         return
-    click.echo(study.study.title + ("   [simulated patients]" if study.study.simulated else ""))
+    click.echo(study.study.title + (f"   [{banner.lower()}]" if (banner := banner_of(study)) else ""))
     for row in result.attrition.rows:
         click.echo(f"  {row.cells[-1].text:>6}  {row.label}")
     for content in result.corrections:
@@ -543,7 +557,9 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
             click.echo(f"{content.endpoint}, {content.groups[1]} against {content.groups[0]}")
             for row in content.rows:
                 click.echo(f"  {row.label}: {_ratio(row)}")
-    click.echo(tally(result.findings) + (f" (by patient: {result.out}/checks.html)" if result.out else ""))
+    for one in result.contrasts:
+        click.echo(f"  {one}")
+    click.echo(tally(result.findings) + (f" (each with its place: {result.out}/checks.html)" if result.out else ""))
     click.echo(
         f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)"
     )
@@ -566,5 +582,6 @@ def _as_json(result: Result) -> dict[str, Any]:
         "manifest": dict(result.manifest),
         "attrition": [{"step": row.label, "kept": row.cells[-1].value} for row in result.attrition.rows],
         "tables": list(result.tables),
+        "comparisons": list(result.contrasts),
         "findings": [finding.as_dict() for finding in result.findings],
     }

@@ -32,7 +32,18 @@ def copy_example(name: str, directory: Path, *, seed: int | None = None, null: b
 
         number = SEED if seed is None else seed
         write(draw(np.random.default_rng(number), null=null), directory / "data")
+    if name == "bench":
+        draw_cultures(directory, seed)
     return directory
+
+
+def draw_cultures(directory: Path, seed: int | None = None) -> None:
+    """The invented measurements of the bench's example, in `directory`/data."""
+    import numpy as np
+
+    from sequela.virtual.cultures import SEED, write
+
+    write(np.random.default_rng(SEED if seed is None else seed), directory / "data")
 
 
 def _refuse_strangers(name: str, directory: Path) -> None:
@@ -63,8 +74,8 @@ def _refuse_strangers(name: str, directory: Path) -> None:
         )
 
 
-def copy_template(directory: Path) -> list[Path]:
-    """A new study in `directory`, which may not hold one yet; returns the files written.
+def copy_template(directory: Path, template: str = "study") -> list[Path]:
+    """A new study of patients ("study") or cultures ("bench") in `directory`; returns the files written.
 
     Raises:
         UsageError: the directory exists and is not empty.
@@ -80,6 +91,8 @@ def copy_template(directory: Path) -> list[Path]:
                 remedy="give another name; nothing was written",
             )
         )
-    with as_file(files("sequela") / "data" / "templates" / "study") as source:
+    with as_file(files("sequela") / "data" / "templates" / template) as source:
         copytree(source, directory, dirs_exist_ok=True)
+    if template == "bench":
+        draw_cultures(directory)
     return sorted(path for path in directory.rglob("*") if path.is_file())

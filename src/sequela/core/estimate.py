@@ -59,9 +59,10 @@ class Estimate:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return f"{self.name} {wording.DASH} ({self.reason})"
-        text = f"{self.name} {wording.number(self.value)}" + self._unit_words()
+        digits = wording.decimals(self.value)
+        text = f"{self.name} {wording.number(self.value, digits)}" + self._unit_words()
         if not math.isnan(self.lower):
-            text += f", {100 * self.level:g}% CI {wording.interval(self.lower, self.upper)}"
+            text += f", {100 * self.level:g}% CI {wording.interval(self.lower, self.upper, digits)}"
         if not math.isnan(self.p):
             text += f", {wording.p_phrase(self.p)}"
         return text

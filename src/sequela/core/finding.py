@@ -20,6 +20,7 @@ class Where:
     field: str | None = None
     patient: str | None = None
     centre: str | None = None
+    culture: str | None = None
 
     def __str__(self) -> str:
         place = self.file or ""
@@ -28,6 +29,8 @@ class Where:
         parts = [place] if place else []
         if self.patient is not None:
             parts.append(f"patient {self.patient}")
+        if self.culture is not None:
+            parts.append(f"culture {self.culture}")
         if self.field is not None:
             parts.append(f"`{self.field}`")
         return ", ".join(parts)

@@ -21,27 +21,14 @@ def _column(values: Any, frame: Any) -> Any:
     if not isinstance(values, str):
         return values
     if frame is None:
-        raise UsageError(
-            Finding(
-                "T100",
-                "error",
-                f"column {values!r} was named, but no frame was given",
-                remedy="pass frame=...",
-            )
-        )
+        message = f"column {values!r} was named, but no frame was given"
+        raise UsageError(Finding("T100", "error", message, remedy="pass frame=..."))
     import narwhals as nw
 
     data = nw.from_native(frame, eager_only=True)
     if values not in data.columns:
-        raise UsageError(
-            Finding(
-                "T101",
-                "error",
-                f"the frame has no column {values!r}",
-                found=values,
-                allowed=", ".join(data.columns),
-            )
-        )
+        message, allowed = f"the frame has no column {values!r}", ", ".join(data.columns)
+        raise UsageError(Finding("T101", "error", message, found=values, allowed=allowed))
     return data[values].to_numpy()
 
 
@@ -49,33 +36,18 @@ def _refuse(bad: NDArray[np.bool_], code: str, message: str, remedy: str) -> Non
     if bad.any():
         rows = np.flatnonzero(bad)
         shown = ", ".join(str(row) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-        raise UsageError(
-            Finding(
-                code,
-                "error",
-                f"{len(rows)} of {len(bad)} {message}",
-                Where(field=f"rows {shown}"),
-                remedy=remedy,
-            )
-        )
+        message = f"{len(rows)} of {len(bad)} {message}"
+        raise UsageError(Finding(code, "error", message, Where(field=f"rows {shown}"), remedy=remedy))
 
 
 def _check_times(exits: Real, entry: Real | None) -> None:
     if len(exits) and not (np.isfinite(exits.sum()) and exits.min() >= 0):
-        _refuse(
-            ~np.isfinite(exits),
-            "T103",
-            "exit times are missing or not finite",
-            "leave these subjects out, and count them",
-        )
+        missing, remedy = "times are missing or not finite", "leave these subjects out, and count them"
+        _refuse(~np.isfinite(exits), "T103", f"exit {missing}", remedy)
         _refuse(exits < 0, "T104", "exit times lie before the origin", "check the dates")
     if entry is not None:
-        _refuse(
-            ~np.isfinite(entry),
-            "T103",
-            "entry times are missing or not finite",
-            "leave these subjects out, and count them",
-        )
+        missing, remedy = "times are missing or not finite", "leave these subjects out, and count them"
+        _refuse(~np.isfinite(entry), "T103", f"entry {missing}", remedy)
         remedy = "such subjects were never at risk: leave them out, and count them"
         _refuse((entry != 0) & (exits <= entry), "T105", "exit times do not lie after their entry", remedy)
 

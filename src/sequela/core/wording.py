@@ -42,6 +42,12 @@ def number(value: float, digits: int = 2, style: Style = PLAIN) -> str:
     return (MINUS if negative else "") + text.replace(".", style.point)
 
 
+def decimals(value: float) -> int:
+    """Decimals that leave a value three significant digits, from 2 up to 12: small doses stay readable."""
+    small = 0 < abs(value) < 0.1
+    return min(12, 2 - math.floor(math.log10(abs(value)))) if small else 2
+
+
 def p_value(p: float, style: Style = PLAIN) -> str:
     """A p-value as printed: `0.34`, `0.049`, `0.0006`, `<0.0001`; never 0.000, and never 0.05 for 0.049.
 

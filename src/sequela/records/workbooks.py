@@ -57,6 +57,17 @@ def read_workbook(source: Source, path: Path, wanted: tuple[str, ...]) -> Raw:
     return Raw(frame.with_columns(lines), tuple(findings))
 
 
+def cells_of(source: Source, path: Path) -> list[list[str]]:
+    """Every row of a sheet as texts, empty cells and errors as empty ones: for plates and layouts.
+
+    Raises:
+        DataError, UsageError: as `read_workbook`.
+    """
+    with _Book(path, values=True) as book:
+        sheet = _sheet(source, path, book.workbook)
+        return [[_text(row, at, None) or "" for at in range(len(row))] for row in sheet.iter_rows()]
+
+
 def sheets_of(path: Path) -> list[str]:
     """The names of the sheets of a workbook that are not empty."""
     with _Book(path, values=True) as book:

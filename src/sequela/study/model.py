@@ -5,16 +5,41 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
 
-from sequela.core.units import Unit  # noqa: TC001  (pydantic reads it)
+from sequela.study.bench import (
+    Agent,
+    Assay,
+    BenchStudy,
+    Contrast,
+    Culture,
+    DoseResponse,
+    Exposure,
+    Growth,
+    Medium,
+    Plates,
+    Quality,
+)
 from sequela.study.expressions import ExpressionError, parse
+from sequela.study.parts import About, Part, Report, Words
 
-
-class Part(BaseModel):
-    """A part of the study file: frozen, and no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+__all__ = [
+    "About",
+    "Agent",
+    "Assay",
+    "BenchStudy",
+    "Contrast",
+    "Culture",
+    "DoseResponse",
+    "Exposure",
+    "Growth",
+    "Medium",
+    "Part",
+    "Plates",
+    "Quality",
+    "Report",
+    "Words",
+]
 
 
 def _parse(value: Any) -> Any:
@@ -31,32 +56,6 @@ Expression = Annotated[
     BeforeValidator(_parse),
     WithJsonSchema({"type": "string", "description": "an expression over variables, anchors and lines"}),
 ]
-
-
-def _tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-Words = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_tuple),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
-]
-
-
-class About(Part):
-    """`[study]`: what is asked, on which clock."""
-
-    title: str = Field(description="stands on the first page")
-    question: str = Field(description="one sentence, as a reader would ask it")
-    identifier: str | None = Field(None, description="STUDYID of the ADTTE file; by default the title")
-    time: Literal["dates", "days"] = Field("dates", description="calendar dates, or whole days from `origin`")
-    origin: str | None = Field(None, description='the anchor that is day 0 when time = "days"')
-    simulated: bool = Field(
-        False, description="invented patients: said on every page, figure, table and file"
-    )
-    attribution: Words = Field(default=(), description="lines that the data's owner asks for")
-    data_cut: str | None = Field(None, description="last calendar day that a record may carry, YYYY-MM-DD")
 
 
 class Column(Part):
@@ -432,23 +431,6 @@ Analysis = Annotated[
 ]
 
 
-class Report(Part):
-    """`[report]`: house style and unit of time."""
-
-    style: Literal["plain", "bmc", "lancet", "nejm", "jama", "jco"] = Field(
-        default="plain", description="house style of numbers and p-values"
-    )
-    time_unit: Unit = Field(default="month", description="of medians and figures")
-    variants: bool = Field(
-        default=True,
-        description="endpoints of a line beside their variants V1 to V7, where two groups are compared",
-    )
-    adtte_first_day: Literal[0, 1] = Field(
-        default=0,
-        description="AVAL of the day of origin in the ADTTE file: 0 as in the report, 1 as in trials",
-    )
-
-
 class Study(Part):
     """A whole study file."""
 
@@ -473,6 +455,23 @@ class Study(Part):
         if self.study.time == "days":
             return f"day {day}"
         return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+    _bench: BenchStudy | None = PrivateAttr(None)
+
+    @property
+    def bench(self) -> BenchStudy | None:
+        """The parts of a study of cultures; None for one of patients."""
+        return self._bench
+
+    @classmethod
+    def of_bench(cls, bench: BenchStudy, path: str, sha256: str) -> Study:
+        """A study of cultures: its own parts in `bench`, the parts about patients empty."""
+        empty = {"sources": {}, "anchors": {}, "endpoints": {}, "analyses": ()}
+        parts = {"lines": {"rules": "", "index": ""}, "sequences": {"label": "", "groups": ()}}
+        shared = {"study": bench.study, "report": bench.report, "path": path, "sha256": sha256}
+        study = cls.model_validate({**empty, **parts, **shared})
+        study._bench = bench
+        return study
 
     @classmethod
     def read(cls, path: Any) -> Study:

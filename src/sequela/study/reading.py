@@ -13,9 +13,12 @@ from pydantic import ValidationError
 
 from sequela.core.errors import StudyError
 from sequela.core.finding import Finding, Where
-from sequela.study.model import Part, Study
+from sequela.study.bench import BenchStudy
+from sequela.study.bench_names import check_bench
+from sequela.study.model import Study
 from sequela.study.named_endpoints import expand
 from sequela.study.names import check
+from sequela.study.parts import Part
 from sequela.study.positions import lines_of, nearest_line
 
 if TYPE_CHECKING:
@@ -41,29 +44,50 @@ def read(path: str | Path) -> Study:
     except tomllib.TOMLDecodeError as fault:
         raise StudyError(_syntax(file, text, fault)) from None
     places = lines_of(text)
-    document, unnamed = expand(document)
-    if unnamed:
-        raise StudyError([_locate(file, places, key, finding) for key, finding in unnamed])
+    root = _root(document)
+    if root is Study:
+        document, unnamed = expand(document)
+        if unnamed:
+            raise StudyError([_locate(file, places, key, finding) for key, finding in unnamed])
+    origin = {"path": str(file), "sha256": hashlib.sha256(text.encode()).hexdigest()}
     try:
-        study = Study.model_validate(
-            {**document, "path": str(file), "sha256": hashlib.sha256(text.encode()).hexdigest()}
-        )
+        if root is BenchStudy:
+            study = Study.of_bench(BenchStudy.model_validate(document), **origin)
+        else:
+            study = Study.model_validate({**document, **origin})
     except ValidationError as fault:
-        raise StudyError(_explain(file, places, fault)) from None
-    faults = [_locate(file, places, key, finding) for key, finding in check(study)]
+        raise StudyError(_explain(root, file, places, fault)) from None
+    found = check_bench(study.bench) if study.bench else check(study)
+    faults = [_locate(file, places, key, finding) for key, finding in found]
     if any(finding.severity == "error" for finding in faults):
         raise StudyError(faults)
     return study
 
 
 def schema() -> str:
-    """The JSON Schema of a study file."""
+    """The JSON Schema of a study file: that of a study of patients, or of cultures where `wing` says so."""
     described = Study.model_json_schema()
     for hidden in ("path", "sha256"):
         described["properties"].pop(hidden)
-    return (
-        json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **described}, indent=2) + "\n"
-    )
+    bench = BenchStudy.model_json_schema()
+    definitions = {**bench.pop("$defs"), **described.pop("$defs")}
+    wing = {"properties": {"wing": {"const": "bench"}}, "required": ["wing"]}
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Study",
+        "type": "object",
+        "if": {"properties": {"study": wing}, "required": ["study"]},
+        "then": bench,
+        "else": described,
+        "$defs": definitions,
+    }
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def _root(document: dict[str, Any]) -> type[Part]:
+    """The model of a file: that of the wing it names."""
+    about = document.get("study")
+    return BenchStudy if isinstance(about, dict) and about.get("wing") == "bench" else Study
 
 
 def _text(file: Path) -> str:
@@ -118,27 +142,28 @@ def _locate(file: Path, places: dict[KeyPath, int], key: KeyPath, finding: Findi
     )
 
 
-def _explain(file: Path, places: dict[KeyPath, int], fault: ValidationError) -> list[Finding]:
+def _explain(root: type[Part], file: Path, places: dict[KeyPath, int], fault: ValidationError) -> list[Finding]:
     findings: list[Finding] = []
     for error in fault.errors(include_url=False):
         key = tuple(part for part in error["loc"] if not _is_tag(part, error["loc"]))
-        findings.append(_locate(file, places, key, _one(key, dict(error))))
+        findings.append(_locate(file, places, key, _one(root, key, dict(error))))
     return findings
 
 
 def _is_tag(part: str | int, loc: tuple[str | int, ...]) -> bool:
     """Pydantic puts the tag of a union into the path; the user's file has no such key."""
     unions = {"describe", "lines", "curves", "medians", "cox", "printed", "agreement"}
+    unions |= {"dose_response", "compare", "growth", "plates"}
     return part in {"Column", "str", "dict[str,str]", "function-before[_tuple(), tuple[str, ...]]"} or (
         part in unions and loc[0] == "analyses"
     )
 
 
-def _one(key: KeyPath, error: dict[str, Any]) -> Finding:
+def _one(root: type[Part], key: KeyPath, error: dict[str, Any]) -> Finding:
     name = str(key[-1]) if key else "the file"
     match error["type"]:
         case "extra_forbidden":
-            known = _siblings(key)
+            known = _siblings(root, key)
             return Finding(
                 "S103",
                 "error",
@@ -168,9 +193,9 @@ def _one(key: KeyPath, error: dict[str, Any]) -> Finding:
             )
 
 
-def _siblings(key: KeyPath) -> list[str]:
+def _siblings(root: type[Part], key: KeyPath) -> list[str]:
     """The keys allowed beside the last part of `key`."""
-    part: Any = Study
+    part: Any = root
     for step in key[:-1]:
         part = _inside(part, step)
         if part is None:

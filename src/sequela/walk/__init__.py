@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from sequela.core.estimate import Curve
     from sequela.core.finding import Finding
+    from sequela.report.bench_content import BenchContent
     from sequela.report.content import Content, Correction, Variants
     from sequela.report.tables import Table
     from sequela.study.model import Study
+    from sequela.walk.bench import Benched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +36,9 @@ class Result:
         variants: every endpoint of a line as V1 to V7, where two groups are compared.
         findings: of the data and of the design.
         manifest: hashes, versions and the clock.
-        walk: people, lines, endpoints: everything before the estimates.
+        walk: people, lines, endpoints: everything before the estimates; of the bench, every assay's rows.
         out: where it was written, or None.
+        contents: of the bench, what each analysis prints: fits, comparisons, levels.
     """
 
     attrition: Table
@@ -46,8 +49,16 @@ class Result:
     variants: tuple[Variants, ...]
     findings: tuple[Finding, ...]
     manifest: Mapping[str, Any]
-    walk: Walk
+    walk: Walk | Benched
     out: Path | None
+    contents: tuple[BenchContent, ...] = ()
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Of the bench, every comparison in one line: what, of which analysis, in how many experiments."""
+        from sequela.report.bench_pages import lines_of
+
+        return lines_of(self.contents)
 
 
 def run(
@@ -86,6 +97,8 @@ def run(
     if directory is not None:
         require_own(directory)
     clock = now or datetime.now().astimezone()
+    if study.bench is not None:
+        return _run_bench(study, directory, clock, progress)
     walked = walk(study, today=clock.date(), progress=progress)
     require_cohort(walked)
     contents: list[Content] = []
@@ -113,7 +126,8 @@ def run(
     if directory is not None:
         traced = trace_all(study, walked.outcomes, walked.people, walked.registry, walked.lines)
         exported = adtte(study, walked.people, traced, walked.cohort)
-        write(pages, walked, record, directory, _frames(walked, traced), exported, progress)
+        frames = _frames(walked, traced)
+        write(pages, study, walked.findings, record, directory, frames, progress, exported)
     return Result(
         pages.attrition,
         {table.id: table for table in pages.tables},
@@ -130,6 +144,23 @@ def run(
         walked,
         directory,
     )
+
+
+def _run_bench(
+    study: Study, directory: Path | None, clock: datetime, progress: Callable[[str], None]
+) -> Result:
+    from sequela.walk.bench import walk_bench
+    from sequela.walk.bench_outputs import bench_manifest, estimated, frames, pages_of
+    from sequela.walk.outputs import write
+
+    walked = walk_bench(study, progress)
+    contents, found = estimated(walked, progress)
+    findings = (*walked.findings, *found)
+    pages, record = pages_of(walked, contents, findings), bench_manifest(walked, clock)
+    if directory is not None:
+        write(pages, study, findings, record, directory, frames(walked, contents), progress)
+    tables = {table.id: table for table in pages.tables}
+    return Result(pages.rows, tables, {}, {}, (), (), findings, record, walked, directory, contents)
 
 
 def _selected(walked: Walk) -> tuple[Any, ...]:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from sequela.report.bench_pages import BenchPages
     from sequela.report.pages import Pages
     from sequela.study.model import Study
     from sequela.walk.path import Walk
 
 BANNER = "Simulated patients"
+BENCH_BANNER = "Simulated measurements"
 LIBRARIES = ("numpy", "scipy", "polars", "pydantic", "matplotlib", "jinja2", "pyreadstat")
 
 
@@ -54,30 +56,36 @@ def manifest(walk: Walk, now: datetime) -> dict[str, Any]:
             name: {"rows": table.rows_read, "files": dict(table.sha256)}
             for name, table in walk.tables.items()
         },
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        **machine(),
     }
 
 
+def machine() -> dict[str, Any]:
+    """Python and the libraries that a result may depend on."""
+    return {"python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES}}
+
+
 def write(
-    pages: Pages,
-    walk: Walk,
+    pages: Pages | BenchPages,
+    study: Study,
+    findings: tuple[Finding, ...],
     record: dict[str, Any],
     out: Path,
     frames: dict[str, str],
-    adtte: pl.DataFrame,
     progress: Callable[[str], None],
+    adtte: pl.DataFrame | None = None,
 ) -> None:
     """Write every output of a run into `out`; what stood there is replaced only when all is complete.
 
     Args:
         pages: tables, figures and the function that lays out the document.
-        walk: for its findings.
+        study: for its title.
+        findings: of the data; those of the design stand in `pages`.
         record: the manifest.
         out: the directory.
-        frames: further CSV files by path under `out`, such as the analysis set.
-        adtte: the times in the columns of CDISC ADTTE, written as CSV and as a SAS transport file.
+        frames: further CSV and JSON files by path under `out`, such as the analysis set.
         progress: told each step.
+        adtte: the times in the columns of CDISC ADTTE, written as CSV and as a SAS transport file.
     """
     banner = pages.house.banner
     with replace_directory(out) as aside:
@@ -87,10 +95,11 @@ def write(
             _text(aside / "tables" / f"{table.id}.csv", _commented(banner) + to_csv(table))
             _text(aside / "tables" / f"{table.id}.html", table_page(table))
         for name, text in frames.items():
-            _text(aside / name, _commented(banner) + text)
-        _text(aside / "data" / "adtte.csv", _commented(banner) + adtte.write_csv())
-        label = banner or "Times to events (Sequela)"
-        write_xpt(adtte, aside / "data" / "adtte.xpt", "ADTTE", label, LABELS)
+            _text(aside / name, (_commented(banner) if name.endswith(".csv") else "") + text)
+        if adtte is not None:
+            _text(aside / "data" / "adtte.csv", _commented(banner) + adtte.write_csv())
+            label = banner or "Times to events (Sequela)"
+            write_xpt(adtte, aside / "data" / "adtte.xpt", "ADTTE", label, LABELS)
         progress(f"drawing {len(pages.figures)} figures")
         document = pages.document(aside, record)
         progress("writing the report")
@@ -98,16 +107,21 @@ def write(
         _text(aside / "document.json", json.dumps(as_dict(document), indent=1, ensure_ascii=False))
         _text(
             aside / "checks.html",
-            checks_page(walk.findings, f"Data checks: {walk.study.study.title}", banner),
+            checks_page(findings, f"Data checks: {study.study.title}", banner),
         )
         outputs = {
             str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()
         }
-        _text(
-            aside / "run.json",
-            json.dumps({**record, "findings": _counts(walk, pages), "outputs": outputs}, indent=1) + "\n",
-        )
+        whole = {**record, "findings": _counts((*findings, *pages.design)), "outputs": outputs}
+        _text(aside / "run.json", json.dumps(whole, indent=1) + "\n")
         _keep_strangers(out, aside)
+
+
+def banner_of(study: Study) -> str | None:
+    """The warning that stands on everything made of an invented study."""
+    if not study.study.simulated:
+        return None
+    return BENCH_BANNER if study.bench is not None else BANNER
 
 
 def require_own(out: Path) -> None:
@@ -148,7 +162,7 @@ def write_checks(study: Study, findings: tuple[Finding, ...]) -> Path:
     """Write `checks.html` beside the study's outputs and return where it stands."""
     page = base_of(study) / "out" / "checks.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    banner = BANNER if study.study.simulated else None
+    banner = banner_of(study)
     replace_file(page, checks_page(findings, f"Data checks: {study.study.title}", banner).encode())
     return page
 
@@ -176,8 +190,7 @@ def render_again(out: Path) -> Path:
     return out / "report.html"
 
 
-def _counts(walk: Walk, pages: Pages) -> dict[str, int]:
-    found = [*walk.findings, *pages.design]
+def _counts(found: tuple[Finding, ...]) -> dict[str, int]:
     return {
         severity: sum(finding.severity == severity for finding in found)
         for severity in ("error", "warning", "note")

@@ -15,7 +15,7 @@ from sequela.clinic.endpoints import derive_all
 from sequela.clinic.lines import lines_of_therapy
 from sequela.clinic.rules import read_rules
 from sequela.clinic.tables import registry
-from sequela.core.errors import DataError
+from sequela.core.errors import DataError, StudyError
 from sequela.core.finding import Finding, Where
 from sequela.records.reading import read
 from sequela.records.source import Column, Source
@@ -80,7 +80,14 @@ def read_sources(study: Study, progress: Callable[[str], None]) -> dict[str, Tab
 
     Raises:
         DataError: a file cannot be read at all, or a required source has no rows.
+        StudyError: it is a study of cultures.
     """
+    if study.bench is not None:
+        remedy = "check, run and report take both; the others ask about patients"
+        where = Where(study.path or None, line_in(study.path, ("study", "wing")), "study.wing")
+        raise StudyError(
+            Finding("S130", "error", "this is a study of cultures", where, "bench", "clinic", remedy)
+        )
     tables: dict[str, Table] = {}
     for name, source in study.sources.items():
         progress(f"reading {name}")

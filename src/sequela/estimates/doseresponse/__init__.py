@@ -1,5 +1,6 @@
 """Dose-response curves: bounded batched fits, profile intervals, reasons, comparison across experiments."""
 
+from sequela.estimates.doseresponse.bands import mean_curve
 from sequela.estimates.doseresponse.comparing import Comparison, compare, extra_sum_of_squares
 from sequela.estimates.doseresponse.estimation import dose_response
 from sequela.estimates.doseresponse.fit import Fit
@@ -14,4 +15,5 @@ __all__ = [
     "dose_response",
     "extra_sum_of_squares",
     "growth_rate_inhibition",
+    "mean_curve",
 ]

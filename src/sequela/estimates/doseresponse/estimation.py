@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import fdtrc, stdtrit
+from scipy.special import fdtrc
 
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, Test
 from sequela.core.finding import Finding, Where
 from sequela.estimates.doseresponse import fitting, intervals
 from sequela.estimates.doseresponse.curves import Means, Wells, collapse, raw, split
-from sequela.estimates.doseresponse.fit import Fit, outside
+from sequela.estimates.doseresponse.fit import ONE, Fit, outside, over_experiments
 from sequela.estimates.doseresponse.models import FORMS, Array, Form
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 INTERVALS: Final = ("profile", "delta", "bootstrap")
 POOR: Final = 0.5  # share of the variance between wells that a curve must explain
 REACHED: Final = 0.8  # share of e0 - einf that the highest dose must reach
-ONE: Final = "one experiment only: nothing is known of the scatter between experiments"
 
 
 def dose_response(
@@ -296,14 +295,15 @@ def summarise(fits: tuple[Fit, ...]) -> Fit:
     names = list(first.parameters)
     logged = {name for name in names if first.form.logged(name)}
     parameters = {
-        name: _over([f.parameters[name] for f in fits], name in logged, first.level) for name in names
+        name: over_experiments([f.parameters[name] for f in fits], name in logged, first.level) for name in names
     }
     doses = first.form.log_dose
     summary = {
-        "ec50": _over([f.ec50 for f in fits], doses, first.level),
-        "ic50": _over([f.ic50 for f in fits], doses, first.level),
-        "emax": _over([f.emax for f in fits], False, first.level),
-        "auc": _over([f.auc for f in fits], False, first.level),
+        "ec50": over_experiments([f.ec50 for f in fits], doses, first.level),
+        "ic50": over_experiments([f.ic50 for f in fits], doses, first.level),
+        "emax": over_experiments([f.emax for f in fits], False, first.level),
+        "auc": over_experiments([f.auc for f in fits], False, first.level),
+        "aoc": over_experiments([f.aoc for f in fits], False, first.level),
     }
     readable = [f.theta for f in fits if np.isfinite(f.theta).all()]
     theta = np.mean(readable, axis=0) if readable else first.theta
@@ -318,29 +318,3 @@ def summarise(fits: tuple[Fit, ...]) -> Fit:
         notes=(*([ONE] if len(fits) == 1 else []), *notes), flaw=None if readable else first.flaw,
         experiments=fits,
     )  # fmt: skip
-
-
-def _over(estimates: list[Estimate], logged: bool, level: float) -> Estimate:
-    """Mean over experiments with Student's interval, of logarithms where `logged`; se is that of the mean."""
-    first = estimates[0]
-    if first.method == "held":
-        return first
-    values = np.array([e.value for e in estimates if not math.isnan(e.value)])
-    n = len(values)
-    missing = [e.reason for e in estimates if math.isnan(e.value)]
-    short = f"missing in {len(missing)} of {len(estimates)} experiments: {missing[0]}" if missing else None
-    facts: dict[str, Any] = {"level": level, "n": n, "unit": first.unit, "method": "experiments, Student"}
-    if not n:
-        return Estimate(first.name, math.nan, reason=short, **facts)
-    scale = np.log(values) if logged else values
-    mean = float(scale.mean())
-    value = math.exp(mean) if logged else mean
-    if n == 1:
-        return Estimate(first.name, value, reason=short or ONE, **facts)
-    se = float(scale.std(ddof=1)) / math.sqrt(n)
-    half = float(stdtrit(n - 1, 0.5 + level / 2)) * se
-    low, high = (math.exp(mean + s * half) if logged else mean + s * half for s in (-1, 1))
-    doubtful = next((e.reason for e in estimates if e.reason), None)
-    return Estimate(
-        first.name, value, se * value if logged else se, low, high, reason=short or doubtful, **facts
-    )

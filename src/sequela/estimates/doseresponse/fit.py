@@ -19,6 +19,7 @@ from sequela.estimates.doseresponse.models import BEYOND, Array, Form, curve, ev
 if TYPE_CHECKING:
     import polars as pl
 
+ONE: Final = "one experiment only: nothing is known of the scatter between experiments"
 FINE: Final = 2001  # points of the scan for a crossing
 
 
@@ -76,6 +77,11 @@ class Fit:
         return self.summary.get("auc") or self._auc()
 
     @property
+    def aoc(self) -> Estimate:
+        """Mean of 1 - fitted response over the tested positive doses (on ln dose): GR_AOC of a GR curve."""
+        return self.summary.get("aoc") or self._aoc()
+
+    @property
     def residuals(self) -> Array:
         """Response of each well minus the curve."""
         return self.response - self.predict(self.dose)
@@ -86,7 +92,13 @@ class Fit:
         return self._dose_for(name, 0.0, fraction, 1 - fraction)
 
     def dose_for(self, response: float) -> Estimate:
-        """Dose at which the curve crosses `response`, e.g. GR50 = dose_for(0.5) of a GR curve."""
+        """Dose at which the curve crosses `response`, e.g. GR50 = dose_for(0.5) of a GR curve.
+
+        Of several experiments: the mean of theirs, of logarithms where the model is one of ln dose.
+        """
+        if self.experiments:
+            each = [one.dose_for(response) for one in self.experiments]
+            return over_experiments(each, self.form.log_dose, self.level)
         return self._dose_for(f"dose for {response:g}", response, 0.0, 0.0)
 
     def predict(self, dose: Array) -> Array:
@@ -133,15 +145,26 @@ class Fit:
         start = self.theta[2]
         if start <= 0:
             return self._estimate("auc", math.nan, reason="the response at dose 0 is not positive")
+        mean, slope = self._mean_response(positive)
+        value, slope = mean / start, slope / start
+        slope[2] -= value / start
+        return self._linear("auc", value, slope)
+
+    def _aoc(self) -> Estimate:
+        positive = self.dose[self.dose > 0]
+        if math.isnan(self.theta[0]) or len(np.unique(positive)) < 2:
+            return self._estimate("aoc", math.nan, reason=self.flaw or "fewer than two positive doses")
+        value, slope = self._mean_response(positive)
+        return self._linear("aoc", 1 - value, -slope)
+
+    def _mean_response(self, positive: Array) -> tuple[float, Array]:
+        """Mean of the curve over the tested doses on the scale of the fit (trapezoids), and its gradient."""
         first, last = self.form.position(np.array([positive.min(), positive.max()]))
         x = np.linspace(first, last, 401)[None]
         y, gradient = evaluate(self.form, self.theta[None], x, np.exp(x) if self.form.log_dose else x)
         weight = np.full(401, 1 / 400)
         weight[[0, -1]] /= 2
-        value = float(y[0] @ weight / start)
-        slope = gradient[:, 0] @ weight / start
-        slope[2] -= value / start
-        return self._linear("auc", value, slope)
+        return float(y[0] @ weight), gradient[:, 0] @ weight
 
     def _dose_for(self, name: str, fixed: float, of_einf: float, of_e0: float) -> Estimate:
         """Dose at which the response is fixed + of_einf * einf + of_e0 * e0."""
@@ -210,3 +233,29 @@ def outside(form: Form, dose: Array, x: float) -> str | None:
     if x > high + slack:
         return "above the highest dose tested"
     return "below the lowest dose tested" if x < low - slack else None
+
+
+def over_experiments(estimates: list[Estimate], logged: bool, level: float) -> Estimate:
+    """Mean over experiments with Student's interval, of logarithms where `logged`; se is that of the mean."""
+    first = estimates[0]
+    if first.method == "held":
+        return first
+    values = np.array([e.value for e in estimates if not math.isnan(e.value)])
+    n = len(values)
+    missing = [e.reason for e in estimates if math.isnan(e.value)]
+    short = f"missing in {len(missing)} of {len(estimates)} experiments: {missing[0]}" if missing else None
+    facts: dict[str, Any] = {"level": level, "n": n, "unit": first.unit, "method": "experiments, Student"}
+    if not n:
+        return Estimate(first.name, math.nan, reason=short, **facts)
+    scale = np.log(values) if logged else values
+    mean = float(scale.mean())
+    value = math.exp(mean) if logged else mean
+    if n == 1:
+        return Estimate(first.name, value, reason=short or ONE, **facts)
+    se = float(scale.std(ddof=1)) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 0.5 + level / 2)) * se
+    low, high = (math.exp(mean + s * half) if logged else mean + s * half for s in (-1, 1))
+    doubtful = next((e.reason for e in estimates if e.reason), None)
+    return Estimate(
+        first.name, value, se * value if logged else se, low, high, reason=short or doubtful, **facts
+    )

@@ -1,0 +1,228 @@
+"""Plates: signals relative to the controls of the same plate, and whether a plate can be believed.
+
+relative = (signal - blank) / (control - blank), with the mean of the plate's blanks and the median of its
+untreated wells of the same culture. Z' = 1 - 3 (sd+ + sd-) / |mean+ - mean-| (Zhang, Chung and Oldenburg, J
+Biomol Screen 1999; 4: 67). Edges and trends are of each well's signal against the median of the wells that hold
+the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from sequela.core.finding import Finding, Where
+from sequela.records.grids import SHAPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sequela.study.bench import Plates
+
+TURNED: Final = (
+    0.5  # scatter within equal wells falls to less than this when the plate is turned: it was turned
+)
+WELLS: Final = 3  # on each side, for an edge
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One plate (and time): its controls, and the numbers that judge it; NaN where wells are missing for one.
+
+    `cv` of the controls, largest over cultures; `edge` outer against inner wells; `rows` and `columns` the trend
+    from one side to the other; all as shares of the signal.
+    """
+
+    plate: str
+    experiment: str
+    hours: float | None
+    wells: int
+    blanks: int
+    controls: int
+    z_prime: float
+    cv: float
+    edge: float
+    rows: float
+    columns: float
+    turned: float
+
+
+def normalised(frame: pl.DataFrame, assay: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    """The rows of an assay with `signal` (blank subtracted) and `relative` (to the untreated wells).
+
+    Wells without a control of their culture on their plate are marked unused (B230); a plate without blanks is
+    taken as it is, which a note says (B231); controls that are not above the blanks make the plate unusable
+    (B232). Without plates the experiment takes the plate's place.
+    """
+    place = pl.coalesce("plate", "experiment", pl.lit("")).alias("_place")
+    told = frame.with_columns(place)
+    used = told.filter(pl.col("unused").is_null())
+    blanks = (
+        used.filter(pl.col("role") == "blank")
+        .group_by("_place", "hours")
+        .agg(pl.col("value").mean().alias("_blank"))
+    )
+    joined = told.join(blanks, on=["_place", "hours"], how="left", nulls_equal=True, maintain_order="left")
+    joined = joined.with_columns((pl.col("value") - pl.col("_blank").fill_null(0.0)).alias("signal"))
+    fine = joined.filter(pl.col("unused").is_null() & (pl.col("role") == "control"))
+    keys = ["_place", "hours", "culture"]
+    controls = fine.group_by(keys).agg(pl.col("signal").median().alias("_control"))
+    joined = joined.join(controls, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    relative = pl.when(pl.col("_control") > 0).then(pl.col("signal") / pl.col("_control"))
+    needy = pl.col("role").is_in(["sample", "positive"]) & pl.col("unused").is_null()
+    findings = _faults(joined, needy, assay)
+    reason = (
+        pl.when(needy & pl.col("_control").is_null()).then(pl.lit("no control of its culture on its plate"))
+        .when(needy & (pl.col("_control") <= 0)).then(pl.lit("its controls are not above the blanks"))
+    )  # fmt: skip
+    result = joined.with_columns(
+        relative.alias("relative"), pl.coalesce("unused", reason).alias("unused")
+    ).drop("_place", "_blank", "_control")
+    return result, findings
+
+
+def _faults(joined: pl.DataFrame, needy: Any, assay: str) -> tuple[Finding, ...]:
+    findings: list[Finding] = []
+    for code, bad, message, remedy in (
+        ("B230", needy & pl.col("_control").is_null(), "there is no control of `{culture}` on `{place}`",
+         "give its untreated wells (dose 0, or role control), or exclude the wells"),
+        ("B232", needy & (pl.col("_control") <= 0), "controls of `{culture}` on `{place}` are not above the blanks",
+         "look whether the layout is swapped or turned; the wells are not used"),
+    ):  # fmt: skip
+        rows = joined.filter(bad)
+        for (place, culture), part in rows.group_by(["_place", "culture"], maintain_order=True):
+            words = message.format(place=place or assay, culture=culture)
+            where = Where(part["_file"][0], part["_line"][0], f"{place or assay}", culture=str(culture))
+            allowed = "untreated wells on the same plate"
+            findings.append(Finding(code, "error", words, where, f"{part.height} wells", allowed, remedy))
+    bare = joined.filter(pl.col("_blank").is_null() & pl.col("unused").is_null())
+    if not bare.is_empty():
+        places = bare["_place"].unique(maintain_order=True)
+        message = f"`{assay}` has plates without blanks: their signal is taken as it is"
+        findings.append(
+            Finding("B231", "note", message, Where(field="role"), f"{len(places)} of {joined['_place'].n_unique()}",
+                    "wells with the role blank", "counts need none; absorbance does")
+        )  # fmt: skip
+    return tuple(findings)
+
+
+def quality(frame: pl.DataFrame, plates: Plates) -> tuple[tuple[Quality, ...], tuple[Finding, ...]]:
+    """Every plate of an assay judged, with findings for those beyond the limits of `[plates]` (B240 to B244)."""
+    found: list[Quality] = []
+    findings: list[Finding] = []
+    named = frame.filter(pl.col("plate").is_not_null() & pl.col("unused").is_null())
+    for (plate, hours), rows in named.group_by(["plate", "hours"], maintain_order=True):
+        one = _judge(str(plate), hours if isinstance(hours, float) else None, rows, plates)
+        found.append(one)
+        findings.extend(_limits(one, plates, rows))
+    return tuple(found), tuple(findings)
+
+
+def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates) -> Quality:
+    controls, blanks = rows.filter(pl.col("role") == "control"), rows.filter(pl.col("role") == "blank")
+    low = rows.filter(pl.col("role") == "positive") if blanks.is_empty() else blanks
+    cv = max(
+        (_cv(part["value"].to_numpy()) for _, part in controls.group_by(["culture"], maintain_order=True)),
+        default=math.nan,
+    )
+    seen = rows.filter(pl.col("row").is_not_null())
+    height, width = SHAPES[plates.wells]
+    row, column = seen["row"].to_numpy(), seen["column"].to_numpy()
+    against = _against_equals(seen)
+    outer = (row == 1) | (row == height) | (column == 1) | (column == width)
+    experiment = rows["experiment"].drop_nulls()
+    return Quality(
+        plate, experiment[0] if len(experiment) else "", hours, rows.height, blanks.height, controls.height,
+        _z_prime(controls["value"].to_numpy(), low["value"].to_numpy()), cv, _edge(against, outer),
+        _trend(against, row, height), _trend(against, column, width), _turned(seen, height, width),
+    )  # fmt: skip
+
+
+def _cv(values: NDArray[Any]) -> float:
+    return float(values.std(ddof=1) / values.mean()) if len(values) > 1 and values.mean() > 0 else math.nan
+
+
+def _z_prime(high: NDArray[Any], low: NDArray[Any]) -> float:
+    if min(len(high), len(low)) < 2 or high.mean() == low.mean():
+        return math.nan
+    return float(1 - 3 * (high.std(ddof=1) + low.std(ddof=1)) / abs(high.mean() - low.mean()))
+
+
+GROUP: Final = ("role", "culture", "agent", "dose")
+
+
+def _against_equals(rows: pl.DataFrame) -> NDArray[Any]:
+    """Each well's signal against the median of the wells that hold the same, less 1; NaN where it is alone."""
+    medians = rows.with_columns(
+        pl.col("value").median().over(GROUP).alias("_middle"), pl.len().over(GROUP).alias("_equals")
+    )
+    usable = (pl.col("_equals") > 1) & (pl.col("_middle") > 0) & (pl.col("role") != "blank")
+    ratio = medians.select(pl.when(usable).then(pl.col("value") / pl.col("_middle") - 1).otherwise(None))
+    return ratio.to_series().cast(pl.Float64).fill_null(math.nan).to_numpy()
+
+
+def _edge(against: NDArray[Any], outer: NDArray[Any]) -> float:
+    known = ~np.isnan(against)
+    inside, outside = against[known & ~outer], against[known & outer]
+    if min(len(inside), len(outside)) < WELLS:
+        return math.nan
+    return float(outside.mean() - inside.mean())
+
+
+def _trend(against: NDArray[Any], place: NDArray[Any], size: int) -> float:
+    """Fitted change from the first to the last row (or column)."""
+    known = ~np.isnan(against)
+    x = place[known].astype(float)
+    if len(x) < WELLS or np.ptp(x) == 0:
+        return math.nan
+    x -= x.mean()
+    return float((x @ against[known]) / (x @ x) * (size - 1))
+
+
+def _turned(rows: pl.DataFrame, height: int, width: int) -> float:
+    """Scatter within wells that hold the same, turned by 180 degrees, over that as the layout stands."""
+    keys = {
+        (row, column): (str(group), value)
+        for row, column, value, *group in rows.select("row", "column", "value", *GROUP).iter_rows()
+    }
+    pairs = [(key, keys[height + 1 - key[0], width + 1 - key[1]][1]) for key in keys
+             if (height + 1 - key[0], width + 1 - key[1]) in keys]  # fmt: skip
+    groups = (
+        np.unique([keys[key][0] for key, _ in pairs], return_inverse=True)[1] if pairs else np.zeros(0, int)
+    )
+    if len(pairs) <= len(set(groups.tolist())) + 1:
+        return math.nan
+    own = _within(np.array([keys[key][1] for key, _ in pairs]), groups)
+    return _within(np.array([value for _, value in pairs]), groups) / own if own > 0 else math.nan
+
+
+def _within(values: NDArray[Any], groups: NDArray[Any]) -> float:
+    mean = np.bincount(groups, values) / np.bincount(groups)
+    return float(((values - mean[groups]) ** 2).sum())
+
+
+def _limits(one: Quality, plates: Plates, rows: pl.DataFrame) -> list[Finding]:
+    where = Where(rows["_file"][0], None, one.plate)
+    tests: list[tuple[str, bool, str, str, str, str]] = [
+        ("B240", one.z_prime < plates.z_prime, "controls and blanks of `{}` do not stand apart",
+         f"Z' {one.z_prime:.2f}", f"Z' of {plates.z_prime:g} or more", "look at the wells; repeat the plate"),
+        ("B241", one.cv > plates.control_cv, "controls of `{}` scatter",
+         f"coefficient of variation {one.cv:.0%}", f"at most {plates.control_cv:.0%}", "look for empty wells"),
+        ("B242", abs(one.edge) > plates.edge, "outer wells of `{}` differ from inner ones",
+         f"{one.edge:+.0%}", f"at most {plates.edge:.0%}", "leave the outer wells out, or fill them with medium"),
+        ("B243", max(abs(one.rows), abs(one.columns)) > plates.trend, "there is a trend over `{}`",
+         f"rows {one.rows:+.0%}, columns {one.columns:+.0%}", f"at most {plates.trend:.0%}",
+         "look at the heat map: pipetting, seeding, or incubator"),
+        ("B244", one.turned < TURNED, "`{}` looks turned by 180 degrees",
+         f"scatter within equal wells falls to {one.turned:.0%} when it is turned", "as in the layout",
+         "compare the plate with its layout; nothing was turned"),
+    ]  # fmt: skip
+    return [
+        Finding(code, "warning", message.format(one.plate), where, found, allowed, remedy)
+        for code, bad, message, found, allowed, remedy in tests
+        if bad
+    ]

@@ -1,0 +1,232 @@
+"""What was observed: the files of an assay as typed rows, one a well (field, time); nothing is dropped.
+
+A long file has one row a well and names its columns; a plate as the instrument writes it is joined with its
+layout, which says what each well holds. Rows that cannot be used keep their place, with the reason in `unused`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from sequela.bench.layouts import read_layout
+from sequela.core.errors import DataError
+from sequela.core.finding import Finding, Where
+from sequela.records.columns import typed
+from sequela.records.encoding import text_of
+from sequela.records.files import find
+from sequela.records.grids import SHAPES, find_grids, read_rows, well_name, well_place
+from sequela.records.reading import read
+from sequela.records.source import Column, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sequela.records.source import Kind
+    from sequela.study.bench import Assay, Plates
+
+ROLES: Final = ("sample", "control", "blank", "start", "positive")
+FIELDS: Final[dict[str, Kind]] = {
+    "experiment": "text",
+    "plate": "text",
+    "well": "text",
+    "culture": "text",
+    "role": "category",
+    "agent": "text",
+    "dose": "number",
+    "dose_unit": "text",
+    "hours": "number",
+    "replicate": "integer",
+    "insert": "text",
+    "field": "text",
+    "value": "number",
+    "exclude": "text",
+}
+TYPES: Final = {"text": pl.String, "category": pl.String, "number": pl.Float64, "integer": pl.Int64}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observed:
+    """An assay as read.
+
+    Attributes:
+        frame: the FIELDS (null where the file has none), `row` and `column` of the well, `_file`, `_line`, and
+            `unused`: why a row is not used, or null (filled by `sequela.bench.checks`).
+        findings: of reading, and of single rows.
+        sha256: of each file.
+        plates: what stands above each plate in the instrument's file.
+    """
+
+    frame: pl.DataFrame
+    findings: tuple[Finding, ...]
+    sha256: Mapping[str, str]
+    plates: Mapping[str, tuple[str, ...]]
+
+
+def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
+    """The rows of an assay.
+
+    Args:
+        name: of the assay.
+        assay: its files and their arrangement.
+        plates: the size of the plates.
+        base: the directory that file names start from.
+
+    Raises:
+        DataError: a file, its layout or one of its columns cannot be used as a whole.
+    """
+    source = _source(name, assay, ())
+    files = find(source, base)
+    above: dict[str, tuple[str, ...]] = {}
+    if assay.arrangement == "grid":
+        frame, findings, hashes = _from_grids(name, assay, plates, files, base, above)
+    else:
+        table = read(_source(name, assay, _present(assay, files)), base)
+        frame, findings, hashes = table.frame, list(table.findings), dict(table.sha256)
+    whole = _completed(frame, assay).with_columns(pl.lit(None, pl.String).alias("unused"))
+    return Observed(whole, tuple(findings), hashes, above)
+
+
+def _source(name: str, assay: Assay, fields: tuple[str, ...]) -> Source:
+    columns = tuple(
+        Column(field, assay.columns.get(field, field), FIELDS[field], levels=ROLES if field == "role" else ())
+        for field in fields
+    )
+    return Source(
+        name,
+        assay.file,
+        columns,
+        assay.format,
+        assay.delimiter,
+        assay.encoding,
+        sheet=assay.sheet,
+        missing=("NA", "n/a"),
+    )
+
+
+def _present(assay: Assay, files: list[Path]) -> tuple[str, ...]:
+    """The fields that every file has; those that the study file maps, and the value, must be there."""
+    headers = [_header(assay, path) for path in files]
+    needed = {"value", *(["culture"] if assay.kind else []), *assay.columns}
+    unknown = sorted(set(assay.columns) - FIELDS.keys())
+    if unknown:
+        raise DataError(
+            Finding(
+                "B101",
+                "error",
+                f"there is no field `{unknown[0]}` of a well",
+                Where(field="columns"),
+                found=unknown[0],
+                allowed=", ".join(FIELDS),
+                remedy="map one of these fields",
+            )
+        )
+    return tuple(
+        field
+        for field in FIELDS
+        if field in needed or all(assay.columns.get(field, field) in header for header in headers)
+    )
+
+
+def _header(assay: Assay, path: Path) -> list[str]:
+    source = _source("", assay, ())
+    kind = source.format_of(path)
+    if kind == "parquet":
+        return list(pl.read_parquet_schema(path))
+    if kind == "xlsx":
+        from sequela.records.workbooks import cells_of
+
+        return next((row for row in cells_of(source, path) if any(row)), [])
+    sign = assay.delimiter or ("\t" if kind == "tsv" else ",")
+    return next(csv.reader(io.StringIO(text_of(source, path)), delimiter=sign), [])
+
+
+def _from_grids(
+    name: str, assay: Assay, plates: Plates, files: list[Path], base: Path, above: dict[str, tuple[str, ...]]
+) -> tuple[pl.DataFrame, list[Finding], dict[str, str]]:
+    rows: list[dict[str, Any]] = []
+    hashes: dict[str, str] = {}
+    for path in files:
+        hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        grids = find_grids(read_rows(_source(name, assay, ()), path), plates.wells)
+        if not grids:
+            raise DataError(_no_grid(path, plates.wells))
+        for place, grid in enumerate(grids, 1):
+            plate = path.name.split(".")[0] + (f"/{place}" if len(grids) > 1 else "")
+            above[plate] = grid.above
+            layout = base / (assay.layout or "").replace("{plate}", plate)
+            held = read_layout(layout, plates.wells, tuple(FIELDS))
+            hashes[_relative(layout, base)] = hashlib.sha256(layout.read_bytes()).hexdigest()
+            for (row, column), (text, line) in grid.cells.items():
+                known = held.get((row, column), {})
+                if known:
+                    rows.append(
+                        {
+                            **known,
+                            "plate": plate,
+                            "well": well_name(row, column),
+                            "value": text,
+                            "_file": str(path),
+                            "_line": line,
+                        }
+                    )
+    fields = tuple(field for field in FIELDS if any(field in row for row in rows))
+    source = Source(
+        name, assay.file, tuple(Column(f, f, FIELDS[f], levels=ROLES if f == "role" else ()) for f in fields)
+    )
+    text = pl.DataFrame(
+        [{field: row.get(field) for field in (*fields, "_file", "_line")} for row in rows],
+        schema={**dict.fromkeys(fields, pl.String), "_file": pl.String, "_line": pl.Int64},
+    ).with_columns(pl.lit(None, pl.String).alias("_patient"))
+    columns = [typed(source, column, text) for column in source.columns]
+    frame = pl.DataFrame([*(column.values for column in columns), text["_file"], text["_line"]])
+    return frame, [finding for column in columns for finding in column.findings], hashes
+
+
+def _relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+
+
+def _no_grid(path: Path, wells: int) -> Finding:
+    allowed = f"a row that counts 1 to {SHAPES[wells][1]}, and rows that start with A, B, C, … below it"
+    return Finding(
+        "B102",
+        "error",
+        f"the file holds no plate of {wells} wells",
+        Where(str(path)),
+        None,
+        allowed,
+        "look at the file, or say the size of the plates: [plates] wells = 384",
+    )
+
+
+def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:
+    """Every field, with what the study file says in place of columns; row and column of the well; roles."""
+    absent = [
+        pl.lit(None, TYPES[kind]).alias(name) for name, kind in FIELDS.items() if name not in frame.columns
+    ]
+    whole = frame.with_columns(absent).with_row_index("_row")
+    by_plate = pl.col("plate").replace_strict(assay.experiments, default=None, return_dtype=pl.String)
+    places = [well_place(well or "") for well in whole["well"]]
+    return whole.with_columns(
+        pl.coalesce("experiment", by_plate).alias("experiment"),
+        pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),
+        pl.col("dose_unit").fill_null(assay.dose_unit),
+        pl.col("hours").fill_null(pl.lit(assay.hours, pl.Float64)),
+        pl.Series("row", [place[0] if place else None for place in places], pl.Int64),
+        pl.Series("column", [place[1] if place else None for place in places], pl.Int64),
+        pl.coalesce(
+            "role", pl.when(pl.col("dose") == 0).then(pl.lit("control")).otherwise(pl.lit("sample"))
+        ).alias("role"),
+    ).with_columns(
+        pl.when(pl.col("role").is_in(["control", "start"]))
+        .then(pl.col("dose").fill_null(0.0))
+        .otherwise(pl.col("dose"))
+        .alias("dose")
+    )

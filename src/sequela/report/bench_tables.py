@@ -1,0 +1,220 @@
+"""From the bench's content to tables: cultures, rows left out, curves, comparisons, plates."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sequela.core.wording import DASH, decimals, interval, number
+from sequela.report.stars import in_words, stars
+from sequela.report.tables import Cell, Column, Row, Table
+
+if TYPE_CHECKING:
+    from sequela.core.estimate import Estimate
+    from sequela.estimates.experiments import Compared
+    from sequela.report.bench_content import (
+        Account,
+        Comparisons,
+        Contrasted,
+        Curved,
+        Grown,
+        Judged,
+        Level,
+        Who,
+    )
+    from sequela.report.content_tables import House
+
+
+def value(estimate: Estimate, house: House) -> Cell:
+    """`0.0125 (0.0101 to 0.0155)`; a missing number is a dash with its reason below."""
+    if math.isnan(estimate.value):
+        return Cell(DASH, notes=(f"{estimate.reason or 'no value'}.".capitalize(),))
+    digits = decimals(estimate.value)
+    text = number(estimate.value, digits, house.style)
+    parts: tuple[tuple[str, float], ...] = ()
+    if not math.isnan(estimate.lower):
+        text += f" ({interval(estimate.lower, estimate.upper, digits, house.style)})"
+        parts = (("lower", estimate.lower), ("upper", estimate.upper))
+    notes = (f"{estimate.reason}.".capitalize(),) if estimate.reason else ()
+    return Cell(text, estimate.value, parts, notes)
+
+
+def plain(x: float, house: House) -> Cell:
+    """A number with three significant digits, or a dash."""
+    return Cell(DASH) if math.isnan(x) else Cell(number(x, decimals(x), house.style), x)
+
+
+def cultures(who: tuple[Who, ...], assays: tuple[str, ...], house: House) -> Table:
+    """Who was read: what each culture lived through, and experiments / wells of each assay."""
+    columns = (Column("Cell line", align="left"), Column("Lived through", align="left"), *map(Column, assays))
+    rows = [
+        Row(
+            one.label,
+            (
+                Cell(one.line or DASH),
+                Cell(one.history),
+                *(Cell(f"{n} / {wells}" if wells else DASH, n) for _, n, wells in one.read),
+            ),
+        )
+        for one in who
+    ]
+    notes = ("Under each assay: independent experiments / usable wells. n is experiments.",)
+    return Table("cultures", "", "Cultures", columns, tuple(rows), notes, house.banner, "Culture")
+
+
+def accounts(found: tuple[Account, ...], house: House) -> Table:
+    """What became of every row of every assay."""
+    rows: list[Row] = []
+    for one in found:
+        rows.append(Row(f"{one.assay}: rows read", (Cell(f"{one.read:,}", one.read),)))
+        rows += [Row(reason, (Cell(f"{n:,}", n),), indent=1, kind="muted") for reason, n in one.left_out]
+        rows.append(Row("used", (Cell(f"{one.used:,}", one.used),), indent=1))
+    notes = ("Each row that is not used: data/ASSAY.csv, column `unused`.",)
+    return Table("rows", "", "What became of every row", (Column("Rows"),), tuple(rows), notes, house.banner)
+
+
+def levels(content: Contrasted | Grown, house: House, banner: str | None) -> Table:
+    """Mean and SD of experiments by culture, with the comparison beside them."""
+    by_name = {one.condition: one for one in content.comparisons.recommended}
+    paper = {one.condition: one for one in content.comparisons.paper}
+    keys = list(content.comparisons.labels)
+    rows = [
+        Row(level.label, _level(level, by_name.get(key), paper.get(key), content.comparisons, house))
+        for key, level in zip(keys, content.levels, strict=True)
+    ]
+    unit = f" ({content.rate_unit})" if content.rate_unit else ""
+    columns = (
+        Column("Experiments"),
+        Column("Wells"),
+        Column(f"Mean{unit}"),
+        Column("SD"),
+        *_columns(content.comparisons),
+    )
+    notes = (*_words(content.comparisons), *content.notes)
+    return Table(
+        content.heading.id, "", content.heading.title, columns, tuple(rows), notes, banner, "Culture"
+    )
+
+
+def _level(
+    level: Level, one: Compared | None, paper: Compared | None, told: Comparisons, house: House
+) -> tuple[Cell, ...]:
+    first = (Cell(str(level.experiments), level.experiments), Cell(str(level.wells), level.wells))
+    return (*first, plain(level.mean, house), plain(level.sd, house), *_compared(one, paper, told, house))
+
+
+def _columns(told: Comparisons) -> tuple[Column, ...]:
+    name = f"Recommended: {told.recommended[0].effect.method}" if told.recommended else "Recommended"
+    found = [
+        Column("Against the reference (95% CI)", name),
+        Column("p", name),
+        Column("p adjusted", name),
+        Column("Stars", name),
+    ]
+    if told.paper:
+        paper = f"As in a paper: {told.paper[0].effect.method}"
+        found += [Column("p", paper), Column("Stars", paper)]
+    return tuple(found)
+
+
+def _compared(
+    one: Compared | None, paper: Compared | None, told: Comparisons, house: House
+) -> tuple[Cell, ...]:
+    if one is None:
+        return (Cell("reference"), *([Cell("")] * (5 if told.paper else 3)))
+    known = not math.isnan(one.effect.p)
+    notes = (
+        ()
+        if math.isnan(one.least_p)
+        else (f"The smallest p that {one.n[0]} experiments can reach is {one.least_p:.3g}.",)
+    )
+    cells = [value(one.effect, house), Cell(house.p(one.effect.p).text, one.effect.p if known else None, notes=notes),
+             house.p(one.adjusted) if known else Cell(DASH), Cell(stars(one.adjusted, told.scheme))]  # fmt: skip
+    if paper is not None:
+        reason = (f"{paper.effect.reason}.".capitalize(),) if paper.effect.reason else ()
+        fine = not math.isnan(paper.effect.p)
+        cells += [Cell(house.p(paper.effect.p).text, paper.effect.p if fine else None, notes=reason),
+                  Cell(stars(paper.effect.p, told.scheme))]  # fmt: skip
+    return tuple(cells)
+
+
+def _words(told: Comparisons) -> tuple[str, ...]:
+    """The notes that every comparison carries."""
+    found = ["n is experiments: wells of one experiment are averaged first."]
+    if told.recommended:
+        found.append(f"Adjusted for {len(told.recommended)} comparisons ({told.adjustment}).")
+    if told.scheme != "none":
+        found.append(
+            f"Stars: {in_words(told.scheme)}; of the recommended test for the adjusted p, of a paper's for the raw one."
+        )
+    if told.overall is not None:
+        found.append(f"All together: {told.overall}.")
+    return tuple(found)
+
+
+def curves(content: Curved, house: House, banner: str | None) -> Table:
+    """What is read off each culture's curve."""
+    names = [name for name, _ in content.rows[0].numbers] if content.rows else []
+    rows = [
+        Row(
+            row.label,
+            (
+                Cell(str(row.experiments), row.experiments),
+                Cell(str(row.wells), row.wells),
+                *(value(estimate, house) for _, estimate in row.numbers),
+            ),
+            notes=row.notes,
+        )
+        for row in content.rows
+    ]
+    columns = (Column("Experiments"), Column("Wells"), *(Column(f"{name}\n(95% CI)") for name in names))
+    return Table(
+        content.heading.id, "", content.heading.title, columns, tuple(rows), content.notes, banner, "Culture"
+    )
+
+
+def comparison(content: Curved, house: House, banner: str | None) -> Table:
+    """The quantity of every curve against the reference's."""
+    told = content.comparisons
+    paper = {one.condition: one for one in told.paper}
+    rows = [
+        Row(told.labels[one.condition],
+            (Cell(" / ".join(map(str, one.n)), one.n[0]), *_compared(one, paper.get(one.condition), told, house)))
+        for one in told.recommended
+    ]  # fmt: skip
+    columns = (Column("Experiments, and of the reference"), *_columns(told))
+    return Table(
+        f"{content.heading.id}-compared", "", f"{content.heading.title}: {told.quantity} compared", columns,
+        tuple(rows), _words(told), banner, "Culture",
+    )  # fmt: skip
+
+
+def plates(content: Judged, house: House, banner: str | None) -> Table:
+    """Every plate with the numbers that judge it."""
+
+    def share(x: float) -> Cell:
+        return Cell(DASH) if math.isnan(x) else Cell(f"{number(100 * x, 0, house.style)}%", x)
+
+    rows = [
+        Row(
+            one.plate + ("" if one.hours is None else f", {one.hours:g} h"),
+            (
+                Cell(one.experiment or DASH),
+                Cell(str(one.wells), one.wells),
+                Cell(f"{one.controls} / {one.blanks}", one.controls),
+                plain(one.z_prime, house),
+                *map(share, (one.cv, one.edge, one.rows, one.columns)),
+            ),
+        )
+        for one in content.plates
+    ]
+    columns = (
+        Column("Experiment", align="left"), Column("Wells"), Column("Controls / blanks"), Column("Z'"),
+        Column("CV of controls"), Column("Edge"), Column("Over rows"), Column("Over columns"),
+    )  # fmt: skip
+    notes = (
+        "Z' = 1 − 3 (sd + sd) / |mean − mean| of controls and blanks. Edge: outer against inner wells; over rows and "
+        "columns: the fitted change from the first to the last; of each well's signal against the median of the "
+        "wells that hold the same.",
+    )
+    return Table(content.heading.id, "", content.heading.title, columns, tuple(rows), notes, banner, "Plate")

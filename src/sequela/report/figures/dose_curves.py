@@ -1,0 +1,154 @@
+"""Dose-response curves with their bands, wells and means of experiments, and the residuals below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from sequela.report.figures.figure import Figure
+from sequela.report.figures.page import WIDTHS, Box, Page, Width, clean, head_room, line_height
+from sequela.report.figures.plot import SMALL, decades, draw_axes, legend, linear, y_room
+from sequela.report.palette import INK, Colour, colour, tint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+HEIGHT: Final = 66.0
+RESIDUALS: Final = 20.0
+EXPLAINED: Final = (
+    "Dots: means of experiments; points: wells; lines: mean of the experiments' curves with 95% bands; "
+    "triangles: the dose read off. Lower panel: residuals of wells from the curve of their experiment."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DoseCurve:
+    """One culture: its wells (dose, response, experiment, residual), and its curve with limits on a grid.
+
+    `grid` and what belongs to it are empty where nothing could be fitted; `mark` is the dose that is read off,
+    NaN where there is none.
+    """
+
+    name: str
+    dose: NDArray[Any]
+    response: NDArray[Any]
+    experiments: tuple[str, ...]
+    residual: NDArray[Any]
+    grid: NDArray[Any]
+    middle: NDArray[Any]
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+    mark: float
+
+
+def dose_curves(
+    curves: Sequence[DoseCurve],
+    *,
+    id: str = "dose-response",
+    title: str = "",
+    x_label: str = "Dose",
+    y_label: str = "Response",
+    note: str = "",
+    width: Width = "double",
+    banner: str | None = None,
+) -> Figure:
+    """Curves on the logarithm of the dose; untreated wells stand left of the axis' beginning, at 0.
+
+    Args:
+        curves: one a culture, in order.
+        id, title: of the figure.
+        x_label, y_label: with units.
+        note: for the caption.
+        width: "single" (85 mm) or "double" (170 mm).
+        banner: a warning printed in the picture.
+    """
+    counts = "; ".join(
+        f"{clean(one.name)}: {len(set(one.experiments))} experiments, {len(one.dose)} wells" for one in curves
+    )
+    return Figure(
+        id=id,
+        title=title,
+        caption=f"{EXPLAINED} {counts}. {note}".strip(),
+        alt=f"Dose-response curves of {clean(y_label)} over {clean(x_label)}. {counts}.",
+        data={
+            "culture": [one.name for one in curves for _ in one.dose],
+            "experiment": [name for one in curves for name in one.experiments],
+            "dose": [float(v) for one in curves for v in one.dose],
+            "response": [float(v) for one in curves for v in one.response],
+            "residual": [None if np.isnan(v) else float(v) for one in curves for v in one.residual],
+        },
+        draw=_draw(curves, clean(x_label), clean(y_label), WIDTHS[width], banner),
+        banner=banner,
+        more={
+            "curves": {
+                "culture": [one.name for one in curves for _ in one.grid],
+                "dose": [float(v) for one in curves for v in one.grid],
+                "curve": [float(v) for one in curves for v in one.middle],
+                "lower": [float(v) for one in curves for v in one.lower],
+                "upper": [float(v) for one in curves for v in one.upper],
+            }
+        },
+    )
+
+
+def _draw(curves: Sequence[DoseCurve], x_label: str, y_label: str, whole: float, banner: str | None) -> Any:
+    doses = np.concatenate([one.dose for one in curves])
+    positive = doses[doses > 0]
+    least, most = float(positive.min()), float(positive.max())
+    gap = (most / least) ** 0.04
+    untreated = bool((doses == 0).any())
+    zero = least / gap**3.2
+    x = decades((zero / gap**1.3) if untreated else least / gap**1.4, most * gap**1.4, x_label)
+    if untreated:
+        x = type(x)(x.low, x.high, ((zero, "0"), *(t for t in x.ticks if t[0] >= least * 0.9)), True, x.label)
+    responses = np.concatenate([one.response for one in curves])
+    y = linear(min(0.0, float(responses.min())), float(responses.max()) * 1.03, y_label)
+    left_over = np.concatenate([one.residual[~np.isnan(one.residual)] for one in curves])
+    size = max(float(np.abs(left_over).max()) if len(left_over) else 1.0, 1e-9) * 1.1
+    below = linear(-size, size, "Residual", 3)
+    left = max(y_room(y), y_room(below))
+    top = head_room(banner) + 1 + 2 * line_height(SMALL)
+    area = Box(left, top, whole, top + HEIGHT)
+    low = Box(left, area.bottom + 4, whole, area.bottom + 4 + RESIDUALS)
+    page = Page(whole, low.bottom + 9.5, banner)
+    names, hues = [clean(one.name) for one in curves], [colour(nth).line for nth in range(len(curves))]
+    legend(page, names, hues, left, head_room(banner) + 2, whole)
+    bare = type(x)(x.low, x.high, (), True)
+    axes = draw_axes(page, area, bare, y)
+    rest = draw_axes(page, low, x, below)
+    rest.axhline(0, color=INK, linewidth=0.5)
+    for nth, one in enumerate(curves):
+        _one(axes, rest, one, colour(nth), zero, y.low)
+    return page.drawing
+
+
+def _one(axes: Any, rest: Any, one: DoseCurve, hue: Colour, zero: float, floor: float) -> None:
+    dash = (0, hue.dash) if hue.dash else "-"
+    at = np.where(one.dose > 0, one.dose, zero)
+    axes.plot(at, one.response, "o", markersize=1.7, color=tint(hue.line, 0.4), markeredgewidth=0, zorder=2)
+    rest.plot(at, one.residual, "o", markersize=1.7, color=tint(hue.line, 0.6), markeredgewidth=0, zorder=2)
+    keys = list(zip(one.experiments, one.dose.tolist(), strict=True))
+    cells = {
+        key: np.mean([v for v, own in zip(one.response, keys, strict=True) if own == key])
+        for key in dict.fromkeys(keys)
+    }
+    xs = [dose if dose > 0 else zero for _, dose in cells]
+    axes.plot(
+        xs,
+        list(cells.values()),
+        "o",
+        markersize=3.6,
+        color=hue.line,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        zorder=4,
+    )
+    if len(one.grid):
+        axes.fill_between(one.grid, one.lower, one.upper, color=hue.line, alpha=0.14, linewidth=0, zorder=1)
+        axes.plot(one.grid, one.middle, color=hue.line, linewidth=1.4, linestyle=dash, zorder=3)
+    if not np.isnan(one.mark):
+        axes.plot([one.mark], [floor], "^", markersize=5, color=hue.line, clip_on=False, zorder=5)

@@ -1,0 +1,193 @@
+"""The bench's vocabulary of the study file: agents, cultures with their histories, plates, assays, analyses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sequela.study.parts import About, Part, Report, Words
+
+DoseUnit = Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""]
+Quantity = Literal["ic50", "ec50", "emax", "auc"]
+Stars = Literal["usual", "sepher", "prism", "none"]
+Trial = Literal["paired", "welch", "student", "mixed", "permutation"]
+
+
+class Agent(Part):
+    """`[agents.NAME]`: something that cultures are exposed to."""
+
+    label: str = Field("", description="as it is printed")
+    molar_mass: float | None = Field(None, gt=0, description="g/mol: turns ug/ml into nM")
+    target: str | None = Field(
+        None, description="what it binds; agents with the same target compete for it in the medium"
+    )
+
+
+class Exposure(Part):
+    """One step of a culture's history, or what an assay's medium holds."""
+
+    agents: Words = Field(description="names from [agents]; none is drug-free medium")
+    dose: float = Field(0.0, ge=0, description="of each agent, in `unit`")
+    unit: DoseUnit = Field("", description="of the dose")
+    days: float | None = Field(None, gt=0, description="how long; left out while it lasts")
+    why: Literal["selection", "pre-exposure", "washout", "maintenance"] = Field(
+        "selection", description="why the step was lived through"
+    )
+
+
+class Culture(Part):
+    """`[cultures.NAME]`: cells with one history."""
+
+    label: str = Field("", description="as it is printed")
+    line: str = Field("", description="the cell line, such as BT474")
+    derived_from: str | None = Field(None, description="the culture that it was grown from")
+    history: tuple[Exposure, ...] = Field(default=(), description="what it lived through, in order")
+    washout_hours: float | Literal["unknown"] | None = Field(
+        None, description="hours in drug-free medium before the assay, for a culture with a history"
+    )
+
+
+class Plates(Part):
+    """`[plates]`: the size of the plates and the limits that they are held to."""
+
+    wells: Literal[96, 384] = Field(96, description="wells a plate")
+    z_prime: float = Field(0.5, description="smallest Z' of controls against blanks or positive controls")
+    control_cv: float = Field(
+        0.15, gt=0, description="largest coefficient of variation of a plate's controls"
+    )
+    edge: float = Field(0.10, gt=0, description="largest difference of outer and inner controls")
+    trend: float = Field(0.20, gt=0, description="largest trend over rows or columns, of the plate's range")
+
+
+class Medium(Part):
+    """What a culture carried into the assay's medium: the same step as a history's, with its culture."""
+
+    culture: str = Field(description="the culture that carries it over")
+    agents: Words = Field(description="what was left in the medium")
+    dose: float = Field(ge=0, description="of each agent, in `unit`")
+    unit: DoseUnit = Field(description="of the dose")
+
+
+class Assay(Part):
+    """`[assays.NAME]`: what was read, of which files, how they are laid out."""
+
+    kind: Literal["viability", "growth", "invasion"] = Field(
+        description="dose and signal, counts over time, or counts of fields on inserts"
+    )
+    label: str = Field("", description="as it is printed")
+    method: str = Field(
+        "", description="how it was read: MTT, crystal violet, counts; not mixed in one assay"
+    )
+    file: Words = Field(description="path beside the study file, or several; `*` is allowed")
+    arrangement: Literal["long", "grid"] = Field(
+        "long", description="one row a well, or the plate as the instrument writes it"
+    )
+    format: Literal["csv", "tsv", "parquet", "xlsx"] | None = Field(
+        None, description="by the file's suffix unless said"
+    )
+    sheet: str | None = Field(None, description="of an Excel file; its first unless said")
+    delimiter: str | None = Field(None, description="between the cells; by the format unless said")
+    encoding: str = Field("utf-8", description="of a text file")
+    columns: dict[str, str] = Field(
+        {}, description="our field = the file's column, where the names differ (long)"
+    )
+    layout: str | None = Field(None, description="grid CSV or TOML that says what each well holds (grid)")
+    experiments: dict[str, str] = Field(
+        {},
+        description="plate = experiment, where the rows do not say so (grid: the plate is the file's name)",
+    )
+    agent: str | None = Field(None, description="what is dosed, where the rows do not say so")
+    dose_unit: DoseUnit = Field("", description="of the doses")
+    hours: float | None = Field(None, gt=0, description="of exposure, where the rows do not say so")
+    unit: str = Field("", description="of the values")
+    ceiling: float | None = Field(
+        None, gt=0, description="of the reader: signals above it are saturated and not used"
+    )
+    medium: tuple[Medium, ...] = Field(default=(), description="what was carried over into the assay")
+    simulated: bool = Field(False, description="invented measurements: said on every table and figure of it")
+
+
+class _Asked(Part):
+    """What all analyses of the bench share."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
+    title: str = Field(description="heading of its table and figure")
+    number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
+    assay: str = Field(description="the assay that is analysed")
+    cultures: Words = Field(default=(), description="in order, the first the reference; all by default")
+
+
+class _Compared(_Asked):
+    """What analyses share that compare cultures."""
+
+    test: Trial = Field("paired", description="the recommended test, on one value an experiment")
+    paper_test: Trial | None = Field(None, description="the test that a paper used, printed beside it")
+    adjust: Literal["none", "bonferroni", "holm", "hochberg", "bh"] = Field(
+        "holm", description="for the number of comparisons"
+    )
+    stars: Stars = Field("usual", description="star scheme; none are drawn where experiments are not named")
+
+
+class DoseResponse(_Compared):
+    """Curves by culture and experiment, doses read off them, and their ratios over experiments."""
+
+    kind: Literal["dose_response"] = Field(description="the kind of analysis")
+    agent: str | None = Field(None, description="which agent, where the assay has several")
+    hours: float | None = Field(None, description="which time, where the assay has several")
+    response: Literal["viability", "gr"] = Field(
+        "viability",
+        description="relative to the untreated, or growth-rate inhibition (needs wells of the start)",
+    )
+    model: str = Field("ll4", description="curve: see the page on dose-response")
+    fixed: dict[str, float] = Field({}, description="parameters that are held, such as e0 = 1")
+    quantity: Quantity = Field("ic50", description="what is compared between cultures")
+
+
+class Contrast(_Compared):
+    """One value a culture and experiment, compared with the first culture: at a dose, at a time, over inserts."""
+
+    kind: Literal["compare"] = Field(description="the kind of analysis")
+    agent: str | None = Field(None, description="which agent, where the assay has several")
+    dose: float | None = Field(None, ge=0, description="which dose; all wells by default")
+    hours: float | None = Field(None, description="which time, where the assay has several")
+    response: Literal["viability", "signal", "invasion"] = Field(
+        "viability", description="relative to the untreated, as read, or cells a field"
+    )
+    per_growth: str | None = Field(
+        None, description="a growth assay: invasion is divided by growth over `hours`"
+    )
+    scale: Literal["log", "linear"] = Field("log", description="ratios, or differences")
+
+
+class Growth(_Compared):
+    """Growth rates and doubling times by culture and experiment, with their curves."""
+
+    kind: Literal["growth"] = Field(description="the kind of analysis")
+    from_hours: float = Field(0.0, ge=0, description="rates are fitted from this hour")
+    to_hours: float | None = Field(None, description="and up to this one")
+
+
+class Quality(Part):
+    """Every plate: controls, Z', edges, trends, and a heat map of each."""
+
+    kind: Literal["plates"] = Field(description="the kind of analysis")
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
+    title: str = Field(description="heading of its table and figures")
+    number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
+    assay: str = Field(description="the assay whose plates are shown")
+
+
+BenchAnalysis = Annotated[DoseResponse | Contrast | Growth | Quality, Field(discriminator="kind")]
+
+
+class BenchStudy(Part):
+    """A whole study file of the bench: `wing = "bench"` under `[study]`."""
+
+    study: About = Field(description="what is asked")
+    agents: dict[str, Agent] = Field({}, description="what cultures are exposed to")
+    cultures: dict[str, Culture] = Field(description="who: cells, and what they lived through")
+    plates: Plates = Field(Plates.model_validate({}), description="size and limits of the plates")
+    assays: dict[str, Assay] = Field(description="what was read")
+    analyses: tuple[BenchAnalysis, ...] = Field(description="what is printed")
+    report: Report = Field(Report.model_validate({}), description="how it is printed")

@@ -1,0 +1,131 @@
+"""Every name in a study file of the bench must mean something: agents, cultures, assays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from sequela.core.finding import Finding
+from sequela.study.bench import Contrast, DoseResponse, Growth, Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sequela.study.bench import Assay, BenchAnalysis, BenchStudy
+    from sequela.study.positions import Path
+
+Fault = tuple["Path", Finding]
+KINDS = {DoseResponse: ("viability",), Growth: ("growth",), Quality: ("viability", "growth", "invasion")}
+
+
+def check_bench(study: BenchStudy) -> list[Fault]:
+    """All faults of meaning, each with the path of its key; empty when the study can be run."""
+    return [*_cultures(study), *_assays(study), *_analyses(study)]
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> Finding:
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    hint = f": did you mean `{near[0]}`?" if near else ""
+    allowed = ", ".join(names) or f"none is declared under [{what}s]"
+    return Finding(
+        "S107",
+        "error",
+        f"there is no {what} `{name}`{hint}",
+        found=name,
+        allowed=allowed,
+        remedy=f"name one of them, or declare it under [{what}s.{name}]",
+    )
+
+
+def _cultures(study: BenchStudy) -> Iterator[Fault]:
+    for name, culture in study.cultures.items():
+        if culture.derived_from is not None and culture.derived_from not in study.cultures:
+            yield (
+                ("cultures", name, "derived_from"),
+                _unknown("culture", culture.derived_from, study.cultures),
+            )
+        for i, step in enumerate(culture.history):
+            for agent in step.agents:
+                if agent not in study.agents:
+                    yield ("cultures", name, "history", i, "agents"), _unknown("agent", agent, study.agents)
+
+
+def _assays(study: BenchStudy) -> Iterator[Fault]:
+    for name, assay in study.assays.items():
+        if assay.agent is not None and assay.agent not in study.agents:
+            yield ("assays", name, "agent"), _unknown("agent", assay.agent, study.agents)
+        for i, medium in enumerate(assay.medium):
+            if medium.culture not in study.cultures:
+                yield (
+                    ("assays", name, "medium", i, "culture"),
+                    _unknown("culture", medium.culture, study.cultures),
+                )
+            for agent in medium.agents:
+                if agent not in study.agents:
+                    yield ("assays", name, "medium", i, "agents"), _unknown("agent", agent, study.agents)
+        yield from _arrangement(name, assay)
+
+
+def _arrangement(name: str, assay: Assay) -> Iterator[Fault]:
+    grid = assay.arrangement == "grid"
+    if grid and assay.layout is None:
+        message = f"the plates of `{name}` have no layout: nothing says what their wells hold"
+        remedy = 'add `layout = "layout.csv"`'
+        yield ("assays", name, "layout"), Finding("S131", "error", message, remedy=remedy)
+    if not grid and assay.layout is not None:
+        message = "a layout belongs to plates as the instrument writes them"
+        remedy = 'say `arrangement = "grid"`, or take the layout out'
+        yield ("assays", name, "layout"), Finding("S131", "error", message, remedy=remedy)
+
+
+def _analyses(study: BenchStudy) -> Iterator[Fault]:
+    for i, analysis in enumerate(study.analyses):
+        for key, name in _assays_of(analysis):
+            if name not in study.assays:
+                yield ("analyses", i, key), _unknown("assay", name, study.assays)
+            else:
+                yield from _fits(i, key, analysis, study.assays[name])
+        if isinstance(analysis, Quality):
+            continue
+        for name in analysis.cultures:
+            if name not in study.cultures:
+                yield ("analyses", i, "cultures"), _unknown("culture", name, study.cultures)
+    for name, count in Counter(analysis.id for analysis in study.analyses).items():
+        if count > 1:
+            message = f"two analyses have the id `{name}`"
+            yield ("analyses",), Finding("S111", "error", message, remedy="give each its own id")
+
+
+def _assays_of(analysis: BenchAnalysis) -> Iterator[tuple[str, str]]:
+    yield "assay", analysis.assay
+    if isinstance(analysis, Contrast) and analysis.per_growth is not None:
+        yield "per_growth", analysis.per_growth
+
+
+def _fits(i: int, key: str, analysis: BenchAnalysis, assay: Assay) -> Iterator[Fault]:
+    """The assay must be of a kind that the analysis can use."""
+    if isinstance(analysis, Contrast):
+        kinds = ("growth",) if key == "per_growth" else _read_by(analysis)
+    else:
+        kinds = KINDS[type(analysis)]
+    if assay.kind not in kinds:
+        message = f"`{analysis.id}` cannot be made of an assay of {assay.kind}"
+        yield (
+            ("analyses", i, key),
+            Finding(
+                "S132",
+                "error",
+                message,
+                found=assay.kind,
+                allowed=", ".join(kinds),
+                remedy="name another assay",
+            ),
+        )
+
+
+def _read_by(analysis: Contrast) -> tuple[str, ...]:
+    if analysis.response == "invasion":
+        return ("invasion",)
+    return ("viability",) if analysis.response == "viability" else ("viability", "growth")

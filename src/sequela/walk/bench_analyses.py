@@ -1,0 +1,317 @@
+"""One function per kind of analysis of the bench: from rows to readings, estimates, and what is printed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from sequela.bench import readouts
+from sequela.core.readings import Readings
+from sequela.estimates.doseresponse import dose_response, mean_curve
+from sequela.estimates.experiments import against_reference, anova
+from sequela.records.grids import SHAPES
+from sequela.report.bench_content import (
+    BenchContent,
+    Comparisons,
+    Contrasted,
+    Curved,
+    CurveRow,
+    Grown,
+    Judged,
+    Level,
+)
+from sequela.report.content import Heading
+from sequela.report.figures.dose_curves import DoseCurve
+from sequela.report.figures.growth_curves import GrowthCurve
+from sequela.report.figures.plate import PlateMap
+from sequela.report.figures.superplot import Super
+from sequela.report.stars import stars
+from sequela.study.bench import Contrast, DoseResponse, Growth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sequela.core.estimate import Estimate
+    from sequela.core.finding import Finding
+    from sequela.estimates.doseresponse import Fit
+    from sequela.study.bench import Assay, BenchAnalysis, Quality
+    from sequela.walk.bench import Benched
+
+RESPONSES = {
+    "viability": "Viability",
+    "gr": "Growth-rate inhibition (GR)",
+    "signal": "Signal",
+    "invasion": "Invasion",
+}
+DOSES = ("ic50", "ec50")
+
+
+def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
+    """What an analysis prints, and what it found on the way.
+
+    Raises:
+        DataError: nothing is left for it, or it does not say which of several agents or times it means.
+    """
+    if isinstance(analysis, DoseResponse):
+        return _curves(analysis, benched)
+    if isinstance(analysis, Contrast):
+        return _contrast(analysis, benched)
+    if isinstance(analysis, Growth):
+        return _growth(analysis, benched)
+    return _plates(analysis, benched), ()
+
+
+def _heading(analysis: BenchAnalysis, benched: Benched, *more: str) -> Heading:
+    assay = benched.protocol.assays[analysis.assay]
+    words = [assay.label or analysis.assay, assay.method, *more]
+    return Heading(analysis.id, analysis.title, analysis.number or "", ", ".join(filter(None, words)) + ".")
+
+
+def _ordered(readings: Readings, wanted: tuple[str, ...], benched: Benched) -> Readings:
+    """The readings of the cultures asked for, in the order of the analysis, else of the study."""
+    order = [name for name in (wanted or tuple(benched.protocol.cultures)) if name in readings.conditions]
+    return readings.take(
+        np.concatenate([np.flatnonzero(readings.condition == name) for name in order])
+        if order
+        else np.zeros(0, int)
+    )
+
+
+def _labels(names: tuple[str, ...], benched: Benched) -> dict[str, str]:
+    return {name: benched.protocol.cultures[name].label or name for name in names}
+
+
+def _compare(
+    readings: Readings,
+    analysis: DoseResponse | Contrast | Growth,
+    benched: Benched,
+    quantity: str,
+    scale: Any,
+) -> Comparisons:
+    labels = _labels(readings.conditions, benched)
+    if len(labels) < 2:
+        return Comparisons(quantity, analysis.stars, (), (), labels, None, analysis.adjust)
+    recommended = against_reference(readings, test=analysis.test, scale=scale, adjustment=analysis.adjust)
+    paper = (
+        against_reference(readings, test=analysis.paper_test, scale=scale, adjustment="none")
+        if analysis.paper_test
+        else ()
+    )
+    overall = (
+        anova(readings, blocked=analysis.test in ("paired", "mixed"), scale=scale)
+        if len(labels) > 2
+        else None
+    )
+    return Comparisons(quantity, analysis.stars, recommended, paper, labels, overall, analysis.adjust)
+
+
+def _levels(readings: Readings, benched: Benched) -> tuple[Level, ...]:
+    means = readings.means()
+    found: list[Level] = []
+    for name, label in _labels(readings.conditions, benched).items():
+        own = means.value[means.condition == name]
+        sd = float(own.std(ddof=1)) if len(own) > 1 else math.nan
+        wells = int((readings.condition == name).sum())
+        found.append(Level(label, readings.n[name], wells, float(own.mean()), sd))
+    return tuple(found)
+
+
+def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
+    assay = benched.protocol.assays[analysis.assay]
+    frame = benched.frames[analysis.assay]
+    notes: list[str] = []
+    if analysis.response == "invasion":
+        readings, lost = readouts.invasion(frame, _rates(analysis, benched), assay.hours)
+        if analysis.per_growth:
+            notes.append("Counts are divided by the culture's growth over the hours of the assay.")
+        if lost:
+            notes.append(f"{lost} inserts have no growth rate and are left out.")
+    else:
+        rows = readouts.select(frame, agent=analysis.agent, dose=analysis.dose, hours=analysis.hours)
+        readings = (
+            readouts.viability(rows)
+            if analysis.response == "viability"
+            else readouts.signal(rows, assay.unit)
+        )
+        if analysis.dose is None and analysis.response == "viability":
+            readings = readings.take(readings.dose > 0)
+    readings = _ordered(readings, analysis.cultures, benched)
+    compared = _compare(readings, analysis, benched, RESPONSES[analysis.response].lower(), analysis.scale)
+    above = {one.condition: stars(one.adjusted, analysis.stars) for one in compared.recommended}
+    groups = tuple(
+        Super(label, readings.value[own], tuple(readings.experiment[own].tolist()), above.get(name, ""))
+        for name, label in _labels(readings.conditions, benched).items()
+        if (own := readings.condition == name).any()
+    )
+    dose = f"{analysis.dose:g} {assay.dose_unit}" if analysis.dose is not None else ""
+    hours = f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""
+    content = Contrasted(
+        _heading(analysis, benched, dose, hours), RESPONSES[analysis.response], readings.unit,
+        _levels(readings, benched), groups, compared, assay.simulated, tuple(notes),
+    )  # fmt: skip
+    return content, ()
+
+
+def _rates(analysis: Contrast, benched: Benched) -> Mapping[tuple[str, str], float] | None:
+    if analysis.per_growth is None:
+        return None
+    readings, _ = readouts.growth_rates(benched.frames[analysis.per_growth], 0.0, None)
+    return readouts.mean_rates(readings)
+
+
+def _growth(analysis: Growth, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
+    assay, frame = benched.protocol.assays[analysis.assay], benched.frames[analysis.assay]
+    readings, failed = readouts.growth_rates(frame, analysis.from_hours, analysis.to_hours)
+    readings = _ordered(readings, analysis.cultures, benched)
+    notes = [f"{culture}, experiment {name or 'not named'}: {reason}." for culture, name, reason in failed]
+    double = [
+        f"{label} {24 / rate:.1f} h" for label, rate in _means_of(readings, benched).items() if rate > 0
+    ]
+    if double:
+        notes.insert(0, "Doubling times of the mean rates: " + ", ".join(double) + ".")
+    curves = tuple(
+        _growth_curve(name, label, frame, analysis)
+        for name, label in _labels(readings.conditions, benched).items()
+    )
+    compared = _compare(readings, analysis, benched, "growth rate", "linear")
+    content = Grown(
+        _heading(analysis, benched), assay.unit, _levels(readings, benched), curves, compared, assay.simulated,
+        tuple(notes),
+    )  # fmt: skip
+    return content, ()
+
+
+def _means_of(readings: Readings, benched: Benched) -> dict[str, float]:
+    return {level.label: level.mean for level in _levels(readings, benched)}
+
+
+def _growth_curve(name: str, label: str, frame: pl.DataFrame, analysis: Growth) -> GrowthCurve:
+    from sequela.bench.growth import rates
+
+    rows = frame.filter(
+        (pl.col("culture") == name) & pl.col("unused").is_null() & (pl.col("dose").fill_null(0.0) == 0)
+    )
+    hours = rows["hours"].to_numpy()
+    last = float(hours.max()) if analysis.to_hours is None else analysis.to_hours
+    at = np.linspace(analysis.from_hours, last, 50)
+    lines = tuple(
+        (at, rate.start * 2 ** (rate.doublings * at / 24))
+        for rate in rates(rows, analysis.from_hours, analysis.to_hours)
+        if rate.reason is None
+    )
+    return GrowthCurve(
+        label, hours, rows["value"].to_numpy(), tuple(rows["experiment"].fill_null("").to_list()), lines
+    )
+
+
+def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
+    assay = benched.protocol.assays[analysis.assay]
+    rows = readouts.select(
+        benched.frames[analysis.assay], agent=analysis.agent or assay.agent, hours=analysis.hours
+    )
+    findings: tuple[Finding, ...] = ()
+    if analysis.response == "gr":
+        readings, findings = readouts.growth_inhibition(rows)
+    else:
+        readings = readouts.viability(rows)
+    readings = _ordered(readings, analysis.cultures, benched)
+    fits = fitted(readings, analysis, assay)
+    labels = _labels(readings.conditions, benched)
+    scale = "log" if analysis.quantity in DOSES else "linear"
+    compared = _compare(
+        per_experiment(fits, analysis.quantity), analysis, benched, analysis.quantity.upper(), scale
+    )
+    content = Curved(
+        _heading(analysis, benched, f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""),
+        RESPONSES[analysis.response], assay.dose_unit,
+        tuple(_row(labels[name], fit, analysis) for name, fit in fits.items()),
+        tuple(_drawn(labels[name], fit, analysis) for name, fit in fits.items()),
+        compared, assay.simulated, (f"Model {analysis.model}; one curve an experiment.",),
+    )  # fmt: skip
+    return content, findings
+
+
+def fitted(readings: Readings, analysis: DoseResponse, assay: Assay) -> dict[str, Fit]:
+    """One fit a culture; of its experiments where they are named."""
+    found: dict[str, Fit] = {}
+    for name in readings.conditions:
+        own = readings.take(readings.condition == name)
+        named = bool((own.experiment != "").all())
+        fit: Any = dose_response(
+            own.dose, own.value, analysis.model, experiment=own.experiment if named else None,
+            fixed=analysis.fixed or None, unit=assay.dose_unit, interval="delta",
+        )  # fmt: skip
+        found[name] = fit
+    return found
+
+
+def per_experiment(fits: Mapping[str, Fit], quantity: str) -> Readings:
+    """The quantity of every experiment's curve, where it has one."""
+    rows = [
+        (float(getattr(one, quantity).value), name, one.experiment)
+        for name, fit in fits.items()
+        for one in fit.experiments
+        if not math.isnan(getattr(one, quantity).value)
+    ]
+    value, condition, experiment = zip(*rows, strict=True) if rows else ((), (), ())
+    return Readings(value, condition, experiment, name=quantity)
+
+
+def _row(label: str, fit: Fit, analysis: DoseResponse) -> CurveRow:
+    unit = f", {fit.unit}" if fit.unit else ""
+    gr = analysis.response == "gr"
+    if gr:
+        numbers: list[tuple[str, Estimate]] = [
+            (f"GR50{unit}", fit.dose_for(0.5)),
+            ("GRmax", fit.emax),
+            ("GR AOC", fit.aoc),
+        ]
+    else:
+        numbers = [(f"IC50{unit}", fit.ic50), (f"EC50{unit}", fit.ec50), ("Emax", fit.emax), ("AUC", fit.auc)]
+    return CurveRow(label, len(fit.experiments) or 1, len(fit.dose), tuple(numbers), fit.notes)
+
+
+def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:
+    parts = fit.experiments or (fit,)
+    dose, response = (np.concatenate([getattr(one, key) for one in parts]) for key in ("dose", "response"))
+    residual = np.concatenate([one.residuals for one in parts])
+    names = tuple(one.experiment for one in parts for _ in one.dose)
+    positive = dose[dose > 0]
+    grid = np.geomspace(positive.min(), positive.max(), 101)
+    middle, lower, upper = mean_curve(fit, grid)
+    mark = getattr(fit, analysis.quantity).value if analysis.quantity in DOSES else math.nan
+    lower = np.where(np.isnan(lower), middle, lower)
+    upper = np.where(np.isnan(upper), middle, upper)
+    seen = slice(None) if not np.isnan(middle).any() else slice(0)
+    return DoseCurve(
+        label, dose, response, names, residual, grid[seen], middle[seen], lower[seen], upper[seen], mark
+    )
+
+
+def _plates(analysis: Quality, benched: Benched) -> Judged:
+    assay = benched.protocol.assays[analysis.assay]
+    frame, found = benched.frames[analysis.assay], benched.qualities[analysis.assay]
+    height, width = SHAPES[benched.protocol.plates.wells]
+    maps: list[PlateMap] = []
+    for one in found:
+        same = pl.col("hours").is_null() if one.hours is None else pl.col("hours") == one.hours
+        rows = frame.filter(
+            (pl.col("plate") == one.plate)
+            & same
+            & pl.col("row").is_not_null()
+            & pl.col("value").is_not_null()
+        )
+        wells = tuple(
+            (int(row), int(column), float(value), str(role), unused is None)
+            for row, column, value, role, unused in rows.select(
+                "row", "column", "value", "role", "unused"
+            ).iter_rows()
+        )
+        words = f"experiment {one.experiment or 'not named'}" + (
+            "" if math.isnan(one.z_prime) else f", Z' {one.z_prime:.2f}"
+        )
+        maps.append(PlateMap(one.plate, words, height, width, wells))
+    return Judged(_heading(analysis, benched), assay.unit, found, tuple(maps), assay.simulated)
