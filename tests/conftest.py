@@ -41,3 +41,13 @@ def sepher_run(sepher_study):
 @pytest.fixture(scope="session")
 def ovarian_run(ovarian_study):
     return sq.run(ovarian_study, Path(ovarian_study.path).parent / "out", now=NOW)
+
+
+@pytest.fixture(scope="session")
+def bench_study(tmp_path_factory) -> sq.Study:
+    return sq.Study.read(copy_example("bench", tmp_path_factory.mktemp("bench")))
+
+
+@pytest.fixture(scope="session")
+def bench_run(bench_study):
+    return sq.run(bench_study, Path(bench_study.path).parent / "out", now=NOW)

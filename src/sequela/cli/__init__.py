@@ -582,6 +582,6 @@ def _as_json(result: Result) -> dict[str, Any]:
         "manifest": dict(result.manifest),
         "attrition": [{"step": row.label, "kept": row.cells[-1].value} for row in result.attrition.rows],
         "tables": list(result.tables),
-        "comparisons": list(result.contrasts),
+        **({"comparisons": list(result.contrasts)} if result.contrasts else {}),
         "findings": [finding.as_dict() for finding in result.findings],
     }

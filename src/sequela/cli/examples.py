@@ -91,7 +91,8 @@ def copy_template(directory: Path, template: str = "study") -> list[Path]:
                 remedy="give another name; nothing was written",
             )
         )
-    with as_file(files("sequela") / "data" / "templates" / template) as source:
+    place = ("examples", "bench") if template == "bench" else ("templates", template)
+    with as_file(files("sequela").joinpath("data", *place)) as source:
         copytree(source, directory, dirs_exist_ok=True)
     if template == "bench":
         draw_cultures(directory)

@@ -41,9 +41,8 @@ class Readings:
         }
         for name, part in parts.items():
             if len(part) != n:
-                raise UsageError(
-                    Finding("T102", "error", f"`{name}` has {len(part)} values, `value` has {n}")
-                )
+                message = f"`{name}` has {len(part)} values, `value` has {n}"
+                raise UsageError(Finding("T102", "error", message))
         if not np.isfinite(value).all():
             found = f"{int((~np.isfinite(value)).sum())} of {n} values"
             raise UsageError(Finding("T108", "error", "readings are missing or not finite", found=found))
@@ -71,9 +70,8 @@ class Readings:
     def take(self, rows: Any) -> Readings:
         """The readings at `rows` (positions, or a mask)."""
         value, condition, experiment = self.value[rows], self.condition[rows], self.experiment[rows]
-        return Readings(
-            value, condition, experiment, self.dose[rows], self.replicate[rows], self.unit, self.name
-        )
+        more = {"dose": self.dose[rows], "replicate": self.replicate[rows]}
+        return Readings(value, condition, experiment, unit=self.unit, name=self.name, **more)
 
     def means(self) -> Readings:
         """One value an experiment, condition and dose: the mean over its wells."""

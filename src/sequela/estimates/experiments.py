@@ -82,7 +82,7 @@ def against_reference(
     scatter), there is no p, and the estimate's `reason` says why.
 
     Raises:
-        UsageError: E220, there is no such condition, test or scale.
+        UsageError: E216, there is no such condition, test or scale.
     """
     first = readings.conditions[0] if reference is None and len(readings) else reference
     if first not in readings.conditions:
@@ -139,7 +139,7 @@ def anova(readings: Readings, *, blocked: bool = False, scale: Literal["log", "l
 
 def _usage(what: str, found: str, known: Sequence[str]) -> UsageError:
     return UsageError(
-        Finding("E220", "error", f"there is no such {what}", found=found, allowed=", ".join(known))
+        Finding("E216", "error", f"there is no such {what}", found=found, allowed=", ".join(known))
     )
 
 

@@ -106,7 +106,7 @@ def _level(
 def _columns(told: Comparisons) -> tuple[Column, ...]:
     name = f"Recommended: {told.recommended[0].effect.method}" if told.recommended else "Recommended"
     found = [
-        Column("Against the reference (95% CI)", name),
+        Column("Ratio or difference (95% CI)", name),
         Column("p", name),
         Column("p adjusted", name),
         Column("Stars", name),

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from sequela.bench import readouts
+from sequela.core.estimate import Estimate
 from sequela.core.readings import Readings
 from sequela.estimates.doseresponse import dose_response, mean_curve
-from sequela.estimates.experiments import against_reference, anova
+from sequela.estimates.experiments import Compared, against_reference, anova
 from sequela.records.grids import SHAPES
 from sequela.report.bench_content import (
     BenchContent,
@@ -34,7 +35,6 @@ from sequela.study.bench import Contrast, DoseResponse, Growth
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sequela.core.estimate import Estimate
     from sequela.core.finding import Finding
     from sequela.estimates.doseresponse import Fit
     from sequela.study.bench import Assay, BenchAnalysis, Quality
@@ -47,6 +47,7 @@ RESPONSES = {
     "invasion": "Invasion",
 }
 DOSES = ("ic50", "ec50")
+QUANTITIES = {"ic50": "IC50", "ec50": "EC50", "emax": "Emax", "auc": "AUC"}
 
 
 def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
@@ -90,9 +91,13 @@ def _compare(
     benched: Benched,
     quantity: str,
     scale: Any,
+    absent: Mapping[str, str] | None = None,
 ) -> Comparisons:
-    labels = _labels(readings.conditions, benched)
-    if len(labels) < 2:
+    """Every condition against the first; `absent` conditions have no value, for the reason given."""
+    without = absent or {}
+    labels = _labels((*readings.conditions, *without), benched)
+    first = next(iter(analysis.cultures or benched.protocol.cultures))
+    if len(labels) < 2 or not len(readings) or first in without:
         return Comparisons(quantity, analysis.stars, (), (), labels, None, analysis.adjust)
     recommended = against_reference(readings, test=analysis.test, scale=scale, adjustment=analysis.adjust)
     paper = (
@@ -100,12 +105,16 @@ def _compare(
         if analysis.paper_test
         else ()
     )
-    overall = (
-        anova(readings, blocked=analysis.test in ("paired", "mixed"), scale=scale)
-        if len(labels) > 2
-        else None
+    blocked = analysis.test in ("paired", "mixed")
+    overall = anova(readings, blocked=blocked, scale=scale) if len(readings.conditions) > 2 else None
+    n, wells = readings.n[first], int((readings.condition == first).sum())
+    missing = tuple(
+        Compared(name, first, Estimate(name, math.nan, reason=reason), (0, n), (0, wells), math.nan)
+        for name, reason in without.items()
     )
-    return Comparisons(quantity, analysis.stars, recommended, paper, labels, overall, analysis.adjust)
+    printed = (*paper, *missing) if paper else ()
+    shown = (*recommended, *missing)
+    return Comparisons(quantity, analysis.stars, shown, printed, labels, overall, analysis.adjust)
 
 
 def _levels(readings: Readings, benched: Benched) -> tuple[Level, ...]:
@@ -221,9 +230,13 @@ def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tup
     fits = fitted(readings, analysis, assay)
     labels = _labels(readings.conditions, benched)
     scale = "log" if analysis.quantity in DOSES else "linear"
-    compared = _compare(
-        per_experiment(fits, analysis.quantity), analysis, benched, analysis.quantity.upper(), scale
-    )
+    values = per_experiment(fits, analysis.quantity)
+    absent = {
+        name: getattr(fit, analysis.quantity).reason or "no value"
+        for name, fit in fits.items()
+        if name not in values.conditions
+    }
+    compared = _compare(values, analysis, benched, QUANTITIES[analysis.quantity], scale, absent)
     content = Curved(
         _heading(analysis, benched, f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""),
         RESPONSES[analysis.response], assay.dose_unit,

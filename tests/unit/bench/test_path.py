@@ -1,0 +1,79 @@
+"""The bench's whole path on its example: rows, readings, comparisons, files; and the doors that refuse it."""
+
+import json
+
+import numpy as np
+import pytest
+
+import sequela as sq
+from sequela.core.errors import StudyError, UsageError
+from sequela.core.readings import Readings
+from sequela.virtual.cultures import CULTURES
+
+
+def test_every_row_is_used_or_has_a_reason(bench_run):
+    for frame in bench_run.walk.frames.values():
+        assert frame.height > 0
+    counted = [row.cells[0].value for row in bench_run.tables["rows"].rows if "rows read" in row.label]
+    assert counted == [frame.height for frame in bench_run.walk.frames.values()]
+
+
+def test_what_was_put_in_comes_out(bench_run):
+    """EC50 of each culture within its interval over experiments; the T+P line is resistant."""
+    curves = next(content for content in bench_run.contents if content.heading.id == "t-dm1")
+    for truth, row in zip(CULTURES, curves.rows, strict=True):
+        found = dict(row.numbers)["EC50, ug/ml"]
+        assert found.n == 4
+        assert found.lower < truth.ec50 < found.upper
+        assert dict(row.numbers)["Emax"].value == pytest.approx(truth.floor, abs=0.03)
+    last = curves.comparisons.recommended[-1]
+    assert last.condition == "TP"
+    assert last.effect.lower < CULTURES[2].ec50 / CULTURES[0].ec50 < last.effect.upper
+
+
+def test_the_sidecar_holds_both_tests(bench_run):
+    told = json.loads((bench_run.out / "data" / "t-dm1-1-tests.json").read_text("utf-8"))
+    assert told["unit_of_analysis"] == "experiment"
+    assert [one["test"] for one in told["recommended"]] == ["paired t on experiments"] * 2
+    assert [one["test"] for one in told["paper"]] == ["Student t on experiments"] * 2
+    assert told["recommended"][0]["n_experiments"] == [4, 4]
+    assert told["recommended"][0]["n_readings"] == [16, 16]
+    assert told["stars"]["limits"] == [[0.0001, "***"], [0.001, "**"], [0.05, "*"]]
+
+
+def test_histories_are_sequences(bench_run):
+    table = bench_run.walk.sequences.table
+    assert table.filter(subject="TP")["start"].to_list() == [0, 61]
+    assert table.filter(subject="TP")["end"].to_list() == [61, 274]
+    assert bench_run.walk.sequences.agents(table.filter(subject="TP")["agents"][0]) == ("trastuzumab", "pertuzumab")
+    assert table.filter(subject="CTR").is_empty()
+
+
+def test_lines_of_therapy_are_for_patients(bench_study):
+    from sequela.walk.path import read_sources
+
+    with pytest.raises(StudyError, match="S130"):
+        read_sources(bench_study, lambda _: None)
+
+
+def test_an_unknown_key_of_the_bench_names_the_nearest(tmp_path):
+    text = '[study]\nwing = "bench"\ntitle = "x"\nquestion = "y"\n[cultures.A]\nlabl = "a"\n[assays]\n'
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError) as fault:
+        sq.Study.read(tmp_path)
+    found = {finding.code: finding for finding in fault.value.findings}
+    assert "did you mean `label`?" in found["S103"].message
+    assert found["S103"].where.line == 6
+    assert "`analyses` is missing" in found["S104"].message
+
+
+def test_readings_average_wells_of_an_experiment():
+    readings = Readings([1.0, 3.0, 5.0, 7.0], ["a"] * 4, ["1", "1", "1", "2"])
+    assert readings.n == {"a": 2}
+    means = readings.means()
+    assert means.value.tolist() == [3.0, 7.0]
+    assert Readings([1.0], ["a"]).n == {"a": 0}
+    with pytest.raises(UsageError, match="T108"):
+        Readings([np.nan], ["a"])
+    with pytest.raises(UsageError, match="T102"):
+        Readings([1.0, 2.0], ["a"])
