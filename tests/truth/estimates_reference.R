@@ -47,6 +47,8 @@ curve("km", survfit(Y ~ 1, data = d))
 curve("km entry", survfit(YE ~ 1, data = d))
 curve("km weighted", survfit(Y ~ 1, data = d, weights = weight, robust = FALSE))
 curve("km robust", survfit(Y ~ 1, data = d, weights = weight, robust = TRUE))
+curve("km robust entry", survfit(YE ~ 1, data = d, weights = weight, robust = TRUE, id = seq_len(nrow(d))))
+curve("km cluster", survfit(YE ~ 1, data = d, weights = weight, cluster = cluster))
 curve("nelson-aalen", survfit(YE ~ 1, data = d, stype = 2, ctype = 1))
 curve("fleming-harrington", survfit(YE ~ 1, data = d, stype = 2, ctype = 2))
 for (type in c("log", "log-log", "plain", "logit", "arcsin")) {
@@ -69,6 +71,11 @@ test("log-rank", survdiff(Y ~ group, data = d))
 test("peto", survdiff(Y ~ group, data = d, rho = 1))
 test("log-rank strata", survdiff(Y ~ group + strata(stratum), data = d))
 s <- survdiff(Y ~ group, data = d); k <- seq_along(s$obs); z <- sum(k * (s$obs - s$exp)); put("trend", z^2 / as.numeric(k %*% s$var %*% k))
+robust <- function(name, f) put(name, summary(f)$robscore["test"])
+row <- seq_len(nrow(d))
+robust("log-rank weights", suppressWarnings(coxph(YE ~ factor(group) + strata(stratum), d, weights = weight, ties = "breslow", robust = TRUE, id = row)))
+robust("log-rank cluster", suppressWarnings(coxph(Y ~ factor(group), d, weights = weight, ties = "breslow", cluster = cluster)))
+robust("trend weights", suppressWarnings(coxph(YE ~ match(group, sort(unique(group))), d, weights = weight, ties = "breslow", cluster = cluster)))
 lev <- sort(unique(d$group)); p <- c()
 if (length(lev) > 2) { for (a in seq_len(length(lev) - 1)) for (b in (a + 1):length(lev)) { i <- d$group %in% lev[c(a, b)]
   p <- c(p, pchisq(survdiff(Y[i] ~ d$group[i])$chisq, 1, lower.tail = FALSE)) }
@@ -79,7 +86,8 @@ cox <- function(name, f, zph = FALSE) {
   robust <- !is.null(f$naive.var); v <- if (robust) f$naive.var else f$var
   put(paste0(name, "/coef"), coef(f)); put(paste0(name, "/se"), sqrt(diag(v))); put(paste0(name, "/loglik"), f$loglik)
   put(paste0(name, "/score"), f$score); put(paste0(name, "/wald"), f$wald.test)
-  if (robust) put(paste0(name, "/robust_se"), sqrt(diag(f$var)))
+  if (robust) { put(paste0(name, "/robust_se"), sqrt(diag(f$var))); put(paste0(name, "/robust_score"), f$rscore) }
+  put(paste0(name, "/criteria"), c(AIC(f), BIC(f)))
   put(paste0(name, "/concordance"), f$concordance[c("concordance", "std")])
   if (!zph) return(invisible())
   put(paste0(name, "/martingale"), residuals(f, "martingale")); put(paste0(name, "/deviance"), residuals(f, "deviance"))
@@ -121,10 +129,21 @@ put("aj", a$pstate[, 2:3]); put("aj se", a$std.err[, 2:3])
 f <- survfit(Surv(entry, time, state) ~ 1, data = d, id = seq_len(nrow(d))); a <- summary(f, times = times, extend = TRUE)
 put("aj entry", a$pstate[, 2:3]); put("aj entry se", a$std.err[, 2:3])
 
+geskus <- function(name, by) {
+  f <- suppressWarnings(coxph(Surv(fgstart, fgstop, fgstatus) ~ x1 + x2, weights = fgwt, data = by, ties = "breslow", cluster = row, control = CONTROL))
+  put(paste0(name, "/coef"), coef(f)); put(paste0(name, "/se"), sqrt(diag(f$naive.var))); put(paste0(name, "/robust_se"), sqrt(diag(f$var)))
+  robust(paste0(name, "/gray"), suppressWarnings(coxph(Surv(fgstart, fgstop, fgstatus) ~ factor(group), weights = fgwt, data = by, ties = "breslow", cluster = row)))
+}
+d$row <- row
+geskus("geskus weights", finegray(Surv(time, state) ~ ., data = d[, c("time", "state", "x1", "x2", "group", "row")], etype = "1", weights = d$weight))
+geskus("geskus entry", finegray(Surv(entry, time, state) ~ ., data = d[, c("entry", "time", "state", "x1", "x2", "group", "row")], etype = "1", weights = d$weight, id = row))
+
 # ---- parametric, frailty, interval-censored
 for (dist in c("exponential", "weibull", "lognormal", "loglogistic")) {
   f <- survreg(Surv(time, event) ~ x1 + x2, data = d, dist = dist, control = survreg.control(rel.tolerance = 1e-14, maxiter = 200))
   put(paste0(dist, "/coef"), coef(f)); put(paste0(dist, "/se"), sqrt(diag(f$var))); put(paste0(dist, "/scale"), f$scale); put(paste0(dist, "/loglik"), f$loglik)
+  put(paste0(dist, "/criteria"), c(AIC(f), BIC(f)))
+  q <- predict(f, data.frame(x1 = mean(d$x1), x2 = 1), type = "uquantile", p = c(0.25, 0.5), se.fit = TRUE); put(paste0(dist, "/quantiles"), c(q$fit, q$se.fit))
 }
 f <- fit(Y ~ x1 + x2 + frailty(cluster, theta = 0.5, sparse = FALSE)); put("frailty/coef", coef(f)[1:2]); put("frailty/se", sqrt(diag(f$var))[1:2])
 put("frailty/effects", coef(f)[-(1:2)])
@@ -135,6 +154,7 @@ put("turnbull", approx(c(0, g$time), c(1, g$surv), c(0.5, 1, 1.5) * tau + 0.5, m
 
 # ---- comparisons
 tab <- table(d$group, d$event); one <- d$x1[d$event == 0]; two <- d$x1[d$event == 1]
+k <- sum(d$event); put("binomial", c(binom.test(k, nrow(d))$conf.int, prop.test(k, nrow(d), correct = FALSE)$conf.int))
 put("chi-square", suppressWarnings(chisq.test(tab, correct = FALSE)$statistic))
 put("fisher", fisher.test(tab, workspace = 2e7)$p.value)
 put("t-test", c(t.test(one, two)$statistic, t.test(one, two)$p.value, t.test(one, two, var.equal = TRUE)$p.value))

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sequela.core.outcome import Times
-from sequela.estimates.comparisons import anova, chi_square, fisher, kruskal_wallis, mann_whitney, t_test
+from sequela.estimates.comparisons import (
+    anova,
+    binomial_interval,
+    chi_square,
+    fisher,
+    kruskal_wallis,
+    mann_whitney,
+    t_test,
+)
 from sequela.estimates.competing import aalen_johansen
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import fleming_harrington, kaplan_meier, nelson_aalen, reverse_kaplan_meier
@@ -59,6 +67,8 @@ def curves(d: Data, found: dict) -> None:
         "km entry": kaplan_meier(late),
         "km weighted": kaplan_meier(d.times(weighted=True), robust=False),
         "km robust": kaplan_meier(d.times(weighted=True), robust=True),
+        "km robust entry": kaplan_meier(d.times(entry=True, weighted=True), robust=True),
+        "km cluster": kaplan_meier(d.times(entry=True, weighted=True), cluster=d["cluster"]),
         "nelson-aalen": nelson_aalen(late),
         "fleming-harrington": fleming_harrington(late),
     }
@@ -92,6 +102,10 @@ def tests(d: Data, found: dict) -> None:
     }.items():
         found |= {f"{name}/chisq": test.statistic, f"{name}/expected": test.expected, f"{name}/p": test.p}
     found["trend"] = trend_test(times, group).statistic
+    both, weighted = d.times(entry=True, weighted=True), d.times(weighted=True)
+    found["log-rank weights"] = log_rank(both, group, strata=d["stratum"]).statistic
+    found["log-rank cluster"] = log_rank(weighted, group, cluster=d["cluster"]).statistic
+    found["trend weights"] = trend_test(both, group, cluster=d["cluster"]).statistic
     if len(np.unique(group)) > 2:
         rules = {
             "": "none",
@@ -110,6 +124,8 @@ def model(name: str, fitted, found: dict, detail: bool = False) -> None:
     found[f"{name}/wald"] = fitted.tests["wald"].statistic
     if fitted.robust_se is not None:
         found[f"{name}/robust_se"] = fitted.robust_se
+        found[f"{name}/robust_score"] = fitted.tests["robust_score"].statistic
+    found[f"{name}/criteria"] = [fitted.aic, fitted.bic]
     c = fitted.concordance()
     found[f"{name}/concordance"] = [c.value, c.se]
     if not detail:
@@ -159,6 +175,11 @@ def competing(d: Data, found: dict) -> None:
     fitted = fine_gray(plain, d.x())
     found |= {"fine-gray/coef": fitted.coef, "fine-gray/se": fitted.robust_se}
     found["fine-gray/loglik"] = fitted.log_likelihood[1]
+    for name, entry in (("geskus weights", False), ("geskus entry", True)):
+        times = d.times(entry=entry, weighted=True, cause=True)
+        fitted = fine_gray(times, d.x("x1", "x2"))
+        found |= {f"{name}/coef": fitted.coef, f"{name}/se": fitted.se, f"{name}/robust_se": fitted.robust_se}
+        found[f"{name}/gray"] = gray(times, d["group"]).statistic
 
 
 def models(d: Data, found: dict) -> None:
@@ -168,6 +189,11 @@ def models(d: Data, found: dict) -> None:
         errors = fitted.se if name == "exponential" else np.sqrt(np.diag(fitted.covariance))
         found |= {f"{name}/coef": fitted.coef, f"{name}/se": errors, f"{name}/scale": fitted.scale}
         found[f"{name}/loglik"] = fitted.log_likelihood
+        found[f"{name}/criteria"] = [fitted.aic, fitted.bic]
+        points = [fitted.quantile(q, [d["x1"].mean(), 1.0]) for q in (0.25, 0.5)]
+        found[f"{name}/quantiles"] = [np.log(point.value) for point in points] + [
+            point.se for point in points
+        ]
     shared = frailty(plain, X, d["cluster"], theta=0.5)
     found |= {"frailty/coef": shared.coef, "frailty/se": shared.se, "frailty/effects": shared.effects}
     found["frailty/loglik"] = shared.log_likelihood[1]
@@ -178,6 +204,10 @@ def compare(d: Data, found: dict) -> None:
     table = [[np.sum((d["group"] == g) & (d["event"] == e)) for e in (0, 1)] for g in levels]
     one, two = d["x1"][d["event"] == 0], d["x1"][d["event"] == 1]
     found["chi-square"], found["fisher"] = chi_square(table).statistic, fisher(table).p
+    shares = [
+        binomial_interval(int(d["event"].sum()), len(d["event"]), method=m) for m in ("exact", "wilson")
+    ]
+    found["binomial"] = [[share.lower, share.upper] for share in shares]
     welch, student, ranks = (
         t_test(one, two),
         t_test(one, two, equal_variance=True),

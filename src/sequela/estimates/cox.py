@@ -66,6 +66,19 @@ class CoxModel(Model):
             raise UsageError(Finding("E154", "error", "this model was not fitted", found=reason))
         return self.times, self.problem, self.optimum
 
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion of the partial likelihood, 2 k - 2 log L."""
+        return 2 * self._estimated() - 2 * self.log_likelihood[1]
+
+    @property
+    def bic(self) -> float:
+        """Schwarz' criterion with the number of events (Volinsky and Raftery 2000; R's `BIC`)."""
+        return self._estimated() * math.log(self.events) - 2 * self.log_likelihood[1]
+
+    def _estimated(self) -> int:
+        return int(self._fitted()[2].kept.sum())
+
     def residuals(self, kind: Residual = "martingale") -> NDArray[Any]:
         """Residuals: "martingale", "deviance" (n), "score", "dfbeta" (n x p), "schoenfeld" (D x p).
 

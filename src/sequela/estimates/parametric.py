@@ -9,7 +9,7 @@ members; R's `survreg` has the same parameters without delayed entry.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
@@ -17,12 +17,12 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, gammainc, gammaincc, gammaln, log_expit, log_ndtr
 
 from sequela.core.errors import UsageError
-from sequela.core.estimate import Model
 from sequela.core.finding import Finding
 from sequela.estimates.design import design
 from sequela.estimates.inference import covariate_tests
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
+from sequela.estimates.smooth import SmoothModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,32 +85,38 @@ def generalised_gamma(q: float) -> Law:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ParametricModel(Model):
+class ParametricModel(SmoothModel):
     """A fitted accelerated failure time model; the first name is the intercept.
 
-    `scale` is s; `shape` is q of the generalised gamma; `optimum` holds all parameters, log s last.
+    `scale` is s; `shape` is q of the generalised gamma. `theta` holds the coefficients, then log s unless it
+    is fixed at 1 (exponential), then q of the generalised gamma.
     """
 
     distribution: str = "weibull"
     scale: float = 1.0
     shape: float = math.nan
-    law: Law = field(default_factory=lambda: LAWS["weibull"])
     optimum: Optimum | None = None
 
-    def survival(self, t: Any, x: Any) -> NDArray[Any]:
-        """Fitted survival at times `t` for one row of covariates (without intercept)."""
-        eta = self.coef[0] + float(np.asarray(x, float) @ self.coef[1:])
-        return np.exp(self.law.log_survival((np.log(np.atleast_1d(np.asarray(t, float))) - eta) / self.scale))
+    def log_hazards(
+        self, t: NDArray[Any], x: NDArray[Any], theta: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """log H(t) and log h(t) at times `t` for one row of covariates."""
+        p = len(self.columns) + 1
+        s = math.exp(theta[p]) if len(theta) > p else 1.0
+        law = (
+            generalised_gamma(float(theta[-1]))
+            if self.distribution == "gengamma"
+            else law_of(self.distribution)
+        )
+        z = (np.log(t) - theta[0] - float(x @ theta[1:p])) / s
+        log_s = law.log_survival(z)
+        with np.errstate(divide="ignore"):
+            return np.log(-log_s), law.log_density(z) - log_s - math.log(s) - np.log(t)
 
-    def median(self, x: Any) -> float:
-        """Fitted median survival time for one row of covariates."""
-        eta = self.coef[0] + float(np.asarray(x, float) @ self.coef[1:])
-        low, high, middle = -40.0, 40.0, 0.0
-        for _ in range(200):
-            middle = (low + high) / 2
-            above = self.law.log_survival(np.array([middle]))[0] > math.log(0.5)
-            low, high = (middle, high) if above else (low, middle)
-        return math.exp(eta + self.scale * middle)
+
+def law_of(distribution: str) -> Law:
+    """The law of a distribution without shape."""
+    return LAWS["weibull" if distribution == "exponential" else distribution]
 
 
 def parametric(
@@ -145,7 +151,7 @@ def parametric(
         shape = float(profile.x)
         law = generalised_gamma(shape)
     else:
-        law = LAWS["weibull" if distribution == "exponential" else distribution]
+        law = law_of(distribution)
     free = distribution != "exponential"
     optimum = _fit(times, Z, law, free)
     covariance = optimum.covariance
@@ -177,7 +183,9 @@ def _model(
         names, np.where(lost, np.nan, optimum.beta[:p]), np.where(lost, np.nan, np.sqrt(np.diag(covariance)[:p])),
         covariance, (null.last.log_likelihood, optimum.last.log_likelihood), tests, len(times),
         float((times.state > 0).sum()), None, level, f"{distribution} survival model", reasons, "time_ratio",
-        distribution, scale, shape, law, optimum,
+        theta=optimum.beta if math.isnan(shape) else np.append(optimum.beta, shape), theta_covariance=covariance,
+        columns=names[1:], last=float(times.exit.max()), unit=times.unit,
+        distribution=distribution, scale=scale, shape=shape, optimum=optimum,
     )  # fmt: skip
 
 
@@ -255,10 +263,10 @@ def _sums(
 
 
 def _with_shape(times: Times, Z: NDArray[Any], shape: float, optimum: Optimum) -> NDArray[Any]:
-    """Covariance with the shape estimated too: the profile's curvature adds the change of the others with q."""
+    """Covariance with the shape, last, estimated too: the profile's curvature, and how the others move with q."""
     h = 1e-3
     up, down = (_fit(times, Z, generalised_gamma(shape + step), True) for step in (h, -h))
     middle = optimum.last.log_likelihood
     curvature = -(up.last.log_likelihood - 2 * middle + down.last.log_likelihood) / h**2
-    moved = (up.beta - down.beta) / (2 * h)
-    return optimum.covariance + np.outer(moved, moved) / max(curvature, 1e-12)
+    moved = np.append((up.beta - down.beta) / (2 * h), 1.0)
+    return np.pad(optimum.covariance, (0, 1)) + np.outer(moved, moved) / max(curvature, 1e-12)

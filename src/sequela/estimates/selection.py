@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sequela.core.errors import UsageError
+from sequela.core.finding import Finding
 from sequela.estimates.cox import CoxModel, cox
 from sequela.estimates.design import design
 from sequela.estimates.resampling import draws
@@ -91,7 +93,8 @@ def select(
     entered = dict.fromkeys(variables, 0)
     ratios: dict[str, list[float]] = {}
     if samples and rng is None:
-        raise ValueError("a bootstrap needs a generator: rng=np.random.default_rng(seed)")
+        remedy = "rng=np.random.default_rng(seed)"
+        raise UsageError(Finding("E199", "error", "a bootstrap needs a generator", remedy=remedy))
     for rows in draws(len(times), rng, samples) if rng is not None else ():
         _, _, again, names = _procedure(times, blocks, rows, entry, options)
         for name in names:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sequela.core.errors import UsageError
-from sequela.core.estimate import Model
 from sequela.core.finding import Finding
 from sequela.estimates.design import design
 from sequela.estimates.inference import covariate_tests
 from sequela.estimates.likelihood import Step
 from sequela.estimates.newton import Optimum, maximise
+from sequela.estimates.smooth import SmoothModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SplineModel(Model):
-    """A fitted Royston-Parmar model; `gamma` are the spline coefficients over `knots` (log time)."""
+class SplineModel(SmoothModel):
+    """A fitted Royston-Parmar model; `gamma` are the spline coefficients over `knots` (log time), first in `theta`."""
 
     gamma: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
     knots: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
     optimum: Optimum | None = None
 
-    def survival(self, t: Any, x: Any) -> NDArray[Any]:
-        """Fitted survival at times `t` for one row of covariates."""
-        basis, _ = spline_basis(np.log(np.atleast_1d(np.asarray(t, float))), self.knots)
-        return np.exp(-np.exp(basis @ self.gamma + float(np.asarray(x, float) @ self.coef)))
+    def log_hazards(
+        self, t: NDArray[Any], x: NDArray[Any], theta: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """log H(t) and log h(t) at times `t` for one row of covariates; h is 0 where the spline falls."""
+        basis, slope = spline_basis(np.log(t), self.knots)
+        k = len(self.knots)
+        value = basis @ theta[:k] + float(x @ theta[k:])
+        with np.errstate(divide="ignore"):
+            return value, value + np.log(np.maximum(slope @ theta[:k], 0.0)) - np.log(t)
 
 
 def spline_basis(u: NDArray[Any], knots: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -83,7 +88,8 @@ def royston_parmar(
         labels, np.where(lost, np.nan, optimum.beta[k:]), np.where(lost, np.nan, np.sqrt(np.diag(covariance))),
         covariance,
         values, tests, len(times), float(event.sum()), None, level, f"Royston-Parmar, df {df}", reasons,
-        gamma=optimum.beta[:k], knots=knots, optimum=optimum,
+        theta=optimum.beta, theta_covariance=optimum.covariance, columns=labels, last=float(times.exit.max()),
+        unit=times.unit, gamma=optimum.beta[:k], knots=knots, optimum=optimum,
     )  # fmt: skip
 
 

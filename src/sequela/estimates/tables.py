@@ -1,7 +1,7 @@
 """Tables of counts: chi-square family, McNemar, kappa, binomial intervals. Fisher's test is in `fisher`.
 
 Sources: Pearson (1900); McNemar (1947); Fleiss, Cohen and Everitt (1969); Clopper and Pearson (1934); Wilson
-(1927).
+(1927); Agresti and Coull (Am Stat 1998).
 """
 
 from __future__ import annotations
@@ -148,20 +148,33 @@ def kappa(
 
 
 def binomial_interval(
-    events: int, n: int, level: float = 0.95, method: Literal["exact", "wilson"] = "exact"
+    events: int,
+    n: int,
+    level: float = 0.95,
+    method: Literal["exact", "wilson", "agresti-coull", "jeffreys"] = "exact",
 ) -> Estimate:
-    """A share with its exact (Clopper and Pearson) or Wilson interval."""
+    """A share with its interval: exact (Clopper and Pearson), Wilson, Agresti and Coull, or Jeffreys.
+
+    Brown, Cai and DasGupta (Stat Sci 2001) compare them: the exact interval covers at least `level`, the
+    others about `level` on average.
+    """
     if not 0 <= events <= n:
         raise UsageError(Finding("E166", "error", "events lie between 0 and n", found=f"{events} of {n}"))
     if n == 0:
         return Estimate("share", math.nan, level=level, reason="nobody was counted")
     share = events / n
+    z, tail = normal_quantile(level), (1 - level) / 2
     if method == "wilson":
-        z = normal_quantile(level)
         middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
         lower, upper = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    elif method == "agresti-coull":
+        middle = (events + z * z / 2) / (n + z * z)
+        half = z * math.sqrt(middle * (1 - middle) / (n + z * z))
+        lower, upper = max(0.0, middle - half), min(1.0, middle + half)
+    elif method == "jeffreys":
+        lower = float(betaincinv(events + 0.5, n - events + 0.5, tail)) if events else 0.0
+        upper = float(betaincinv(events + 0.5, n - events + 0.5, 1 - tail)) if events < n else 1.0
     else:
-        tail = (1 - level) / 2
         lower = float(betaincinv(events, n - events + 1, tail)) if events else 0.0
         upper = float(betaincinv(events + 1, n - events, 1 - tail)) if events < n else 1.0
     se = math.sqrt(share * (1 - share) / n)
