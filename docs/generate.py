@@ -186,7 +186,8 @@ def rule_book() -> str:
     lines += [
         "## Cases",
         "",
-        "`agent  start..end` in days; an open end is ongoing. After `=>`: number, days, drugs, the rule that started the line.",
+        "`agent  start..end` in days; an open end is ongoing. After `|`: keys of the rule set that the case changes. After "
+        "`=>`: number, days, drugs, the rule that started the line; `beyond` is treatment beyond progression.",
         "",
     ]
     for block in FILE.read_text("utf-8").split("== ")[1:]:

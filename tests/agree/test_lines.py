@@ -4,7 +4,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.clinic.lines import Treatment, fold, lines_of_therapy
+from sequela.clinic.fold import Course, Treatment, fold
+from sequela.clinic.lines import lines_of_therapy
 from sequela.clinic.rules import RuleSet
 
 RULES = RuleSet.model_validate(
@@ -133,3 +134,78 @@ def test_the_table_holds_what_the_fold_says_of_each_patient(patients):
     found = lines_of_therapy(pl.DataFrame(records, schema=schema, orient="row"), RULES, classes)
     assert list(found.sequences.table.select("subject", "step", "start", "end").iter_rows()) == expected
     assert sorted(found.placed["row"].to_list()) == sorted(row[0] for row in records)
+
+
+def changed(**parts):
+    """RULES with keys of some parts changed."""
+    found = RULES
+    for name, keys in parts.items():
+        part = getattr(found, name)
+        found = found.model_copy(update={name: type(part).model_validate({**part.model_dump(), **keys})})
+    return found
+
+
+def moded_twin(rows, mode, progressions, confirm):
+    """The same walk with progressions: what a new drug, a pause or a progression may do in each mode."""
+    rows = [row for row in rows if row.agent != "z"]
+    lines, open_rows, beside = [], [], []
+    for day in sorted({row.start for row in rows}):
+        today = [row for row in rows if row.start == day]
+        hard = [row for row in today if row.agent != "e"]
+        held = [row for row in open_rows if row.agent != "e" and row not in beside]
+        verdicts = (
+            [_verdict(row, held, mode, progressions, confirm, rows) for row in hard]
+            if held
+            else ["open"] * len(hard)
+        )
+        if "open" in verdicts:
+            lines += [open_rows] if open_rows else []
+            open_rows, held = [], hard
+        elif held:
+            beside += [row for row, verdict in zip(hard, verdicts, strict=True) if verdict == "beside"]
+        if held:
+            open_rows = open_rows + today
+    return [*lines, open_rows] if open_rows else lines
+
+
+def _verdict(row, held, mode, progressions, confirm, rows):
+    start = min(other.start for other in held)
+    grew = [p for p in progressions if start < p <= row.start + 30]
+    known = row.agent in {other.agent for other in held}
+    if mode in ("pd", "or") and grew and not known:
+        return "open"
+    opens = _opens(row, held)
+    last = max(10**9 if other.end is None else other.end for other in held)
+    pause = row.start - last > 30 and row.agent != "d"
+    if not opens or (pause and mode != "pd"):
+        return "open" if opens else "join"
+    if mode == "pd":
+        return "join"
+    if mode == "and" and not [p for p in grew if p >= row.start - 60]:
+        return "join"
+    ahead = [other for other in rows if other.agent == row.agent and other.start >= row.start]
+    cycles = sum(99 if other.end is None else 1 + (other.end - other.start) // 21 for other in ahead)
+    return "open" if cycles >= confirm else "beside"
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    treatments,
+    st.sampled_from(["drug", "pd", "and", "or"]),
+    st.lists(st.integers(0, 150), max_size=3),
+    st.integers(1, 3),
+)
+def test_modes_agree_with_their_twin(rows, mode, progressions, confirm):
+    rows = given_as(rows)
+    rules = changed(progression={"mode": mode}, new_drug={"confirm_cycles": confirm})
+    lines, _ = fold(rows, rules, classes, Course(tuple(progressions)))
+    found = [{row for row, _ in line.rows} for line in lines]
+    assert found == [{row.row for row in line} for line in moded_twin(rows, mode, progressions, confirm)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(treatments, st.lists(st.integers(0, 150), max_size=3))
+def test_progressions_change_nothing_in_mode_drug(rows, progressions):
+    rows = given_as(rows)
+    plain, told = fold(rows, RULES, classes), fold(rows, RULES, classes, Course(tuple(progressions)))
+    assert [line.rows for line in plain[0]] == [line.rows for line in told[0]] and plain[1] == told[1]

@@ -3,8 +3,8 @@
 import pytest
 
 from sequela.clinic.drugs import read_dictionary
-from sequela.clinic.lines import Treatment, fold
-from sequela.clinic.rules import read_rules
+from sequela.clinic.fold import Treatment, fold
+from sequela.clinic.rules import RuleSet, shipped
 from tests.spec.line_cases import cases
 
 DICTIONARY = read_dictionary()
@@ -19,9 +19,28 @@ def test_rule(case):
     unknown = {agent for agent, _, _ in case.given} - set(DICTIONARY.agents)
     assert not unknown, f"the dictionary has no {unknown}"
     given = [Treatment(row, agent, start, end) for row, (agent, start, end) in enumerate(case.given)]
-    lines, _ = fold(given, read_rules(case.rules), classes)
+    lines, _ = fold(given, case.rule_set(), classes, case.course)
     found = [
-        (x.number, x.start, x.end, frozenset(x.regimen), x.rule, frozenset(x.companions), x.maintenance_start)
+        (
+            *(x.number, x.start, x.end, frozenset(x.regimen), x.rule, frozenset(x.companions)),
+            *(x.maintenance_start, x.beyond_progression),
+        )
         for x in lines
     ]
     assert found == list(case.expected)
+
+
+def test_every_rule_and_every_shipped_set_has_a_case():
+    placed = set()
+    for case in cases():
+        given = [Treatment(row, agent, start, end) for row, (agent, start, end) in enumerate(case.given)]
+        lines, outside = fold(given, case.rule_set(), classes, case.course)
+        placed |= {rule for line in lines for _, rule in line.rows} | {rule for _, rule in outside}
+    assert placed == {
+        "ignored", "companion", "override: new line", "override: same line", "override: leave out", "first treatment",
+        "progression", "gap", "window", "continuation", "substitution", "switch maintenance", "addition",
+        "no progression", "unconfirmed", "new drug",
+    }  # fmt: skip
+    assert {case.rules.partition(" | ")[0] for case in cases()} == set(shipped())
+    assert {case.rule_set().progression.mode for case in cases()} == {"drug", "pd", "and", "or"}
+    assert all(isinstance(case.rule_set(), RuleSet) for case in cases())

@@ -31,7 +31,7 @@ def test_frame_in_lines_out(frame):
         ("trastuzumab_emtansine",),
         ("trastuzumab_emtansine",),
     ]
-    assert found.rules.startswith("her2-abc 1.0.0 (sha256 ")
+    assert found.rules.startswith("her2-abc 1.1.0 (sha256 ")
 
 
 def test_dates_become_days():

@@ -519,6 +519,8 @@ def _print_explanation(found: Explanation) -> None:
         click.echo(f"\n{line.title}\n  starts: {line.start_reason}   ends: {line.end_reason}")
         if line.maintenance:
             click.echo(f"  maintenance from {line.maintenance}")
+        if line.beyond:
+            click.echo(f"  goes on beyond the progression of {line.beyond}")
         for given in line.given:
             click.echo(
                 f"  {given.start} to {given.end}  {given.drug}  = {given.agent}  [{given.rule}]  {given.where}"
@@ -527,6 +529,10 @@ def _print_explanation(found: Explanation) -> None:
         click.echo("\nIn no line")
         for given in found.outside:
             click.echo(f"  {given.start} to {given.end}  {given.drug}  [{given.rule}]  {given.where}")
+    total = found.curative + len(found.lines)
+    click.echo(f"\nLines: {total} ({found.curative} curative + {len(found.lines)} palliative)")
+    for one in found.overrides:
+        click.echo(f"Decided by hand: {one}")
     click.echo("\nMoments: " + "; ".join(f"{label} {day}" for day, label in found.moments))
 
 

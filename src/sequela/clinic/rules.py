@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,9 +32,39 @@ class Gap(_Part):
 
 
 class NewDrug(_Part):
-    """A new drug after the window starts a line, unless it replaces a member of its own set."""
+    """A new drug after the window starts a line, unless it replaces a member of its own set.
+
+    With `confirm_cycles` of 2 or more it must be given for so many cycles (its own records from that day on, one more
+    for every `cycle_days` that a record lasts); until then it accompanies the open line.
+    """
 
     substitutions: tuple[tuple[str, ...], ...] = ()
+    confirm_cycles: int = Field(default=1, ge=1)
+    cycle_days: int = Field(default=21, ge=1)
+
+
+class Adding(_Part):
+    """Drugs of these classes that are added to a line which holds one of them: a new line, or the same."""
+
+    classes: tuple[str, ...] = ()
+    policy: Literal["new line", "same line"] = "new line"
+
+
+class Progression(_Part):
+    """What progression has to do with lines.
+
+    drug: nothing, a new drug decides (the default). pd: only a drug after a progression of the line starts a line, and
+    no pause does. and: a new drug starts a line when a progression lies from `before_days` before its start to
+    `after_days` after it. or: a new drug starts a line, and so does any drug outside the regimen after a progression.
+    The same regimen after a progression stays the same line, unless `same_regimen` says otherwise. A line that goes on
+    for more than `beyond_days` after a progression is marked as treatment beyond progression.
+    """
+
+    mode: Literal["drug", "pd", "and", "or"] = "drug"
+    before_days: int = Field(default=60, ge=0)
+    after_days: int = Field(default=30, ge=0)
+    same_regimen: Literal["same line", "new line"] = "same line"
+    beyond_days: int = Field(default=30, ge=0)
 
 
 class Classes(_Part):
@@ -44,9 +74,20 @@ class Classes(_Part):
 
 
 class Maintenance(_Part):
-    """When a drug of the regimen was dropped and the rest went on for at least so many days."""
+    """When a drug of the regimen was dropped and the rest went on for at least so many days.
+
+    A drug of `switch` that follows a line without a progression is its maintenance, and starts no line.
+    """
 
     min_days: int = Field(default=42, ge=0)
+    switch: tuple[str, ...] = ()
+
+
+class Curative(_Part):
+    """Treatment before the index, given to cure: which of it counts for an early relapse, and how early that is."""
+
+    classes: tuple[str, ...] = ()
+    early_relapse_days: int = Field(default=183, ge=0)
 
 
 class Record(_Part):
@@ -68,6 +109,9 @@ class RuleSet(_Part):
     companion: Classes = Classes()
     ignored: Classes = Classes()
     maintenance: Maintenance = Maintenance()
+    adding: Adding = Adding()
+    progression: Progression = Progression()
+    curative: Curative = Curative()
     record: Record = Record()
     sha256: str = ""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PLACE: Final = ("_file", "_line")
 
+BEFORE_INDEX: Final = "before the index date"
+
 TREATMENTS: Final[dict[str, pl.DataType]] = {
     "drug": pl.String(),
     "start": pl.Int32(),
@@ -185,7 +187,7 @@ def _unused(lookback: int) -> pl.Expr:
         .when(pl.col("_index").is_null())
         .then(pl.lit("index date not recorded"))
         .when(pl.col("start") < pl.col("_index") - lookback)
-        .then(pl.lit("before the index date"))
+        .then(pl.lit(BEFORE_INDEX))
     )
 
 

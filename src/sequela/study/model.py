@@ -178,6 +178,9 @@ class LineRules(Part):
     rules: str = Field(description="a shipped rule set, or the path of a rule-set file")
     index: str = Field(description="the anchor from which treatments count")
     lookback_days: int = Field(14, description="treatments may start this many days before the index")
+    overrides: str | None = Field(
+        None, description="a CSV file of decisions by hand: patient, day, decision, user, date, reason"
+    )
     charted: Charted | None = Field(None, description="labels to compare the derived lines with")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sequela.core.finding import Finding
 from sequela.study.expressions import (
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from sequela.study.positions import Path
 
 Fault = tuple["Path", Finding]
+# Variables that the lines give: see `sequela.clinic.curative`.
+BUILT_IN: Final[dict[str, type]] = {"curative_lines": float, "early_relapse": str}
 
 
 def check(study: Study) -> list[Fault]:
@@ -87,7 +89,7 @@ def _endpoint_parts(endpoint: Endpoint) -> Iterator[tuple[Path, Node]]:
 
 def variables(study: Study) -> dict[str, str | None]:
     """Every variable of a patient, with the anchor at which it is settled (None: the first anchor)."""
-    found: dict[str, str | None] = {}
+    found: dict[str, str | None] = dict.fromkeys(BUILT_IN, study.lines.index)
     for source in study.sources.values():
         if source.role == "patients":
             for name, column in source.columns.items():
@@ -133,7 +135,7 @@ def _unknown(what: str, name: str, known: Iterable[str], code: str = "S107") -> 
 
 def _types(study: Study) -> dict[str, type]:
     """Whether a variable is a number or a text, where that is declared."""
-    found: dict[str, type] = {}
+    found: dict[str, type] = dict(BUILT_IN)
     for source in study.sources.values():
         for name, column in source.columns.items() if source.role == "patients" else ():
             kind = "text" if isinstance(column, str) else column.type
@@ -282,8 +284,12 @@ def _covariates(study: Study) -> Iterator[Fault]:
     }
     for name, covariate in study.covariates.items():
         source = covariate.variable or name
-        if covariate.value is None and not covariate.levels and source not in {*fields, *study.biomarkers}:
-            yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers})
+        if (
+            covariate.value is None
+            and not covariate.levels
+            and source not in {*fields, *study.biomarkers, *BUILT_IN}
+        ):
+            yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers, *BUILT_IN})
         if name in {*fields, *study.biomarkers} and (
             covariate.levels or covariate.value is not None or source != name
         ):

@@ -40,18 +40,24 @@ class Explained:
     start_reason: str
     end_reason: str
     maintenance: str | None
+    beyond: str | None
     given: tuple[Given, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A patient's lines, the records that are in none, and the rule set."""
+    """A patient's lines, the records that are in none, the rule set, and what was decided by hand.
+
+    `curative` counts the lines given before the index, to cure.
+    """
 
     patient: str
     rules: str
     lines: tuple[Explained, ...]
     outside: tuple[Given, ...]
     moments: tuple[tuple[str, str], ...]
+    curative: int
+    overrides: tuple[str, ...]
 
 
 def explain_lines(walk: Walk, patient: str) -> Explanation:
@@ -72,7 +78,16 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
         _line(walk, line, rows.filter(step=line["step"])) for line in lines.iter_rows(named=True)
     )
     outside = tuple(_given(walk, row) for row in rows.filter(pl.col("step").is_null()).iter_rows(named=True))
-    return Explanation(patient, walk.rules.stamp, explained, outside, _moments(walk, patient))
+    row = walk.people.frame.filter(patient=patient).row(0, named=True)
+    by_hand = tuple(
+        f"{one.decision} on {walk.study.day(one.day)}: {one.reason} ({one.user}, {one.date})"
+        for one in walk.overrides
+        if one.patient == patient
+    )
+    moments = _moments(walk, patient)
+    return Explanation(
+        patient, walk.rules.stamp, explained, outside, moments, row["curative_lines"], by_hand
+    )
 
 
 def _require(walk: Walk, patient: str) -> None:
@@ -98,8 +113,9 @@ def _line(walk: Walk, line: dict[str, Any], rows: pl.DataFrame) -> Explained:
     span = f"{_day(walk, line['start'])} to {_day(walk, line['end'])}"
     title = f"Line {line['step']}  {span}  {names}" + (f"  (with {companions})" if companions else "")
     maintenance = None if line["maintenance_start"] is None else _day(walk, line["maintenance_start"])
+    beyond = None if line["beyond_progression"] is None else _day(walk, line["beyond_progression"])
     given = tuple(_given(walk, row) for row in rows.iter_rows(named=True))
-    return Explained(title, line["start_reason"], line["end_reason"], maintenance, given)
+    return Explained(title, line["start_reason"], line["end_reason"], maintenance, beyond, given)
 
 
 def _given(walk: Walk, row: dict[str, Any]) -> Given:

@@ -10,6 +10,7 @@ import polars as pl
 
 from sequela.clinic.checks import Records, run_checks
 from sequela.clinic.cohort import Step, assign_groups, people, select
+from sequela.clinic.curative import with_curative
 from sequela.clinic.drugs import read_dictionary
 from sequela.clinic.endpoints import derive_all
 from sequela.clinic.lines import lines_of_therapy
@@ -23,6 +24,7 @@ from sequela.study.expressions import LineHas, LineOf, LineOfStart, atoms
 from sequela.study.model import TreatmentsByLine
 from sequela.study.names import expressions
 from sequela.study.positions import line_in
+from sequela.walk.courses import courses, override_findings, overrides_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from sequela.clinic.drugs import Dictionary
     from sequela.clinic.endpoints import Outcome
     from sequela.clinic.lines import Lines
+    from sequela.clinic.overrides import Override
     from sequela.clinic.rules import RuleSet
     from sequela.clinic.tables import Registry
     from sequela.records.reading import Table
@@ -47,6 +50,7 @@ class Walk:
     """Everything known before the first estimate.
 
     Attributes:
+        overrides: lines decided by hand.
         people: one row a patient, with `sequence` (the group; null outside the cohort).
         steps: the attrition; the last one's patients are the cohort.
         outcomes: every endpoint over all patients.
@@ -59,6 +63,7 @@ class Walk:
     rules: RuleSet
     registry: Registry
     lines: Lines
+    overrides: tuple[Override, ...]
     people: People
     steps: tuple[Step, ...]
     outcomes: Mapping[str, Outcome]
@@ -169,7 +174,11 @@ def walk_from(
     records = registry(study, tables, dictionary, rules)
     progress("deriving lines of therapy")
     members = _members(dictionary)
-    lines = lines_of_therapy(records.used, rules, dictionary.classes, asked_agents(study, members))
+    overrides = overrides_of(study, base_of(study))
+    known = courses(study, records, rules, overrides)
+    asked = asked_agents(study, members)
+    lines = lines_of_therapy(records.used, rules, dictionary.classes, asked, known)
+    records = with_curative(records, rules, dictionary.classes, study.lines.index)
     everyone = people(study, records, lines.sequences, members)
     progress("selecting the cohort")
     steps = select(study, everyone)
@@ -179,8 +188,11 @@ def walk_from(
     progress("deriving endpoints")
     outcomes = derive_all(study, everyone, records.moments)
     checked = run_checks(Records(study, tables, records, lines.sequences, dictionary, today)) if check else ()
-    findings = (*(f for table in tables.values() for f in table.findings), *checked, *ungrouped)
-    return Walk(study, tables, dictionary, rules, records, lines, everyone, steps, outcomes, findings)
+    by_hand = override_findings(study, records, overrides)
+    findings = (*(f for table in tables.values() for f in table.findings), *checked, *ungrouped, *by_hand)
+    return Walk(
+        study, tables, dictionary, rules, records, lines, overrides, everyone, steps, outcomes, findings
+    )
 
 
 def require_cohort(walk: Walk) -> None:

@@ -1,0 +1,85 @@
+"""What the fold of lines is told beside the treatments: progressions, and decisions by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sequela.clinic.fold import Course
+from sequela.clinic.overrides import read_overrides
+from sequela.core.errors import StudyError
+from sequela.core.finding import Finding, Where
+from sequela.study.named_endpoints import roles
+from sequela.study.positions import line_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sequela.clinic.fold import Decision
+    from sequela.clinic.overrides import Override
+    from sequela.clinic.rules import RuleSet
+    from sequela.clinic.tables import Registry
+    from sequela.study.model import Study
+
+
+def overrides_of(study: Study, base: Path) -> tuple[Override, ...]:
+    """The decisions by hand that the study names, if any.
+
+    Raises:
+        StudyError: the file does not exist, or lacks a column.
+        DataError: a row does not say what was decided, by whom, when and why.
+    """
+    if study.lines.overrides is None:
+        return ()
+    where = Where(study.path or None, line_in(study.path, ("lines", "overrides")), "lines.overrides")
+    return read_overrides(base / study.lines.overrides, dates=study.study.time == "dates", where=where)
+
+
+def courses(
+    study: Study, registry: Registry, rules: RuleSet, overrides: tuple[Override, ...]
+) -> dict[str, Course]:
+    """Progressions and decisions of every patient who has any.
+
+    Raises:
+        StudyError: S126, the rule set asks for progressions and no anchor of the course gives them.
+    """
+    name = roles({key: anchor.means for key, anchor in study.anchors.items()}).get("progression")
+    dated = registry.moments.get(name or "")
+    if dated is None and rules.progression.mode != "drug":
+        raise StudyError(
+            Finding(
+                "S126",
+                "error",
+                f"the rule set {rules.name} needs progressions, and no anchor of the course gives them",
+                Where(study.path or None, line_in(study.path, ("lines", "rules")), "lines.rules"),
+                found=f"progression mode `{rules.progression.mode}`",
+                allowed='an anchor of stage "course" called `progression`, or one with means = "progression"',
+                remedy="declare the anchor, or take a rule set of mode `drug`",
+            )
+        )
+    days: dict[str, list[int]] = {}
+    for patient, day in () if dated is None else dated.iter_rows():
+        days.setdefault(patient, []).append(day)
+    decisions: dict[str, dict[int, Decision]] = {}
+    for one in overrides:
+        decisions.setdefault(one.patient, {})[one.day] = one.decision
+    return {
+        who: Course(tuple(days.get(who, ())), decisions.get(who, {})) for who in sorted({*days, *decisions})
+    }
+
+
+def override_findings(study: Study, registry: Registry, overrides: tuple[Override, ...]) -> Iterator[Finding]:
+    """C320 for every decision that was followed, C321 for every one that nothing starts on."""
+    started = set(registry.used.select("patient", "start").iter_rows())
+    for one in overrides:
+        where = Where(study.lines.overrides, one.line, "lines.overrides", one.patient)
+        if (one.patient, one.day) in started:
+            said = f"{one.decision} on {study.day(one.day)}: {one.reason} ({one.user}, {one.date})"
+            message = "a line was decided by hand"
+            yield Finding("C320", "note", message, where, found=said, remedy="see it: sequela explain-lines")
+        else:
+            yield Finding(
+                "C321", "warning", "an override does nothing: the patient starts no treatment on that day", where,
+                found=study.day(one.day), allowed="a day on which a treatment of the patient starts",
+                remedy="correct the day or the patient, or take the row out",
+            )  # fmt: skip
