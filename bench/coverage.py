@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sequela.core.outcome import Times
-from sequela.estimates.adjusted import adjusted_difference
 from sequela.estimates.bands import band
 from sequela.estimates.competing import aalen_johansen
 from sequela.estimates.cox import cox
@@ -23,12 +22,8 @@ from sequela.estimates.curves import kaplan_meier
 from sequela.estimates.finegray import fine_gray
 from sequela.estimates.gray import gray
 from sequela.estimates.groupwise import max_combo, rmst_difference, trend_test
-from sequela.estimates.parametric import parametric
 from sequela.estimates.penalised import firth
-from sequela.estimates.splines import royston_parmar
-from sequela.estimates.states import occupation
 from sequela.estimates.tests import log_rank
-from sequela.estimates.turnbull import turnbull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,9 +68,7 @@ def regression(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
         se = model.se if model.robust_se is None else model.robust_se
         yield f"{name}: binary covariate", bool(abs(model.coef[1] + 0.7) <= Q * se[1])
     small = firth(times.take(np.arange(min(n, 40))), x[:40])
-    yield "Cox, Firth, n 40, Wald: binary covariate", bool(abs(small.coef[1] + 0.7) <= Q * small.se[1])
-    ratio = small.hazard_ratios()[1]
-    yield "Cox, Firth, n 40, profile: binary covariate", ratio.lower <= math.exp(-0.7) <= ratio.upper
+    yield "Cox, Firth, n 40: binary covariate", bool(abs(small.coef[1] + 0.7) <= Q * small.se[1])
 
 
 def competing(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
@@ -89,7 +82,7 @@ def null(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
     """Rejections at 5 % where nothing differs."""
     times, group = exponential(rng, n), rng.integers(0, 2, n)
     three = rng.integers(0, 3, n)
-    found: dict[str, Any] = {
+    found = {
         "log-rank, 2 groups": log_rank(times, group),
         "log-rank, 3 groups": log_rank(times, three),
         "log-rank, 4 strata": log_rank(times, group, strata=rng.integers(0, 4, n)),
@@ -106,93 +99,11 @@ def null(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
     both = Times(times.exit, cause)
     found |= {"Gray": gray(both, group), "Fine-Gray, Wald": fine_gray(both, group).tests["wald"]}
     found["proportional hazards (km)"] = cox(times, group).check_proportionality().tests["GLOBAL"]
-    weighted, (clustered, centre) = late(rng, n), centres(rng, n)
-    arm = rng.integers(0, 2, n // 4 + 1)[centre]
-    found |= {
-        "log-rank, weights and delayed entry": log_rank(weighted, group),
-        "log-rank, whole centres to one group": log_rank(clustered, arm, cluster=centre),
-        "Cox, robust score, whole centres": cox(clustered, arm, cluster=centre).tests["robust_score"],
-    }
-    cause = np.where(weighted.state > 0, 1 + (rng.random(n) < 0.4), 0)
-    both = Times(weighted.exit, cause, weighted.entry, weighted.weights)
-    found["Gray, weights and delayed entry"] = gray(both, group)
-    found["Fine-Gray, weights and delayed entry, Wald"] = fine_gray(both, group).tests["wald"]
-    few = firth(times.take(np.arange(min(n, 40))), group[: min(n, 40)].astype(float)).hazard_ratios()[0]
-    found["Cox, Firth, n 40, penalised likelihood ratio"] = few
     for name, test in found.items():
         yield name, test.p < 0.05
 
 
-def late(rng: np.random.Generator, n: int) -> Times:
-    """As `exponential`, half of the subjects entering later, with weights that have nothing to do with the event."""
-    entry = rng.uniform(0, 5, n) * rng.integers(0, 2, n)
-    exit = entry + rng.exponential(1 / HAZARD, n)
-    end = np.maximum(entry, rng.uniform(0, 25, n)) + 0.5
-    return Times(np.minimum(exit, end), exit <= end, entry, rng.uniform(0.5, 2, n))
-
-
-def centres(rng: np.random.Generator, n: int) -> tuple[Times, np.ndarray]:
-    """Centres of four that share a gamma frailty of variance 0.5, and their labels."""
-    centre = np.arange(n) // 4
-    risk = rng.gamma(2, 0.5, n)[centre] * HAZARD
-    return exponential(rng, n, risk), centre
-
-
-def robust(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
-    curve, truth = kaplan_meier(late(rng, n), interval="log-log"), (1 - math.exp(-HAZARD * 10)) / HAZARD
-    at, area = curve.at(7), curve.rmst(10)
-    yield "S(7), weights and delayed entry, robust", at.lower <= math.exp(-HAZARD * 7) <= at.upper
-    yield "restricted mean to 10, weights and delayed entry, robust", area.lower <= truth <= area.upper
-    times, centre = centres(rng, n)
-    at = kaplan_meier(times, cluster=centre, interval="log-log").at(7)
-    yield "S(7), clusters, robust", at.lower <= (1 + 0.5 * HAZARD * 7) ** -2 <= at.upper
-    x = np.column_stack([rng.integers(0, 2, n), rng.normal(size=n)]).astype(float)
-    model = cox(exponential(rng, n, HAZARD * np.exp(x @ [-0.7, 0.5])), x)
-    arms = [np.column_stack([np.full(n, value), x[:, 1]]) for value in (0.0, 1.0)]
-    found = adjusted_difference(model, *arms, tau=10)["difference"]
-    rates = [HAZARD * np.exp(arm @ [-0.7, 0.5]) for arm in arms]
-    none, all_ = (float(np.mean((1 - np.exp(-rate * 10)) / rate)) for rate in rates)
-    yield "difference of adjusted restricted means to 10", found.lower <= all_ - none <= found.upper
-
-
-def smooth(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
-    x = rng.normal(size=n)
-    times = exponential(rng, n, HAZARD * np.exp(0.5 * x))
-    truth = math.exp(-HAZARD * math.exp(0.25) * 7)
-    for name, model in {"Weibull": parametric(times, x), "Royston-Parmar": royston_parmar(times, x, df=2)}.items():
-        at, median = model.at(7, [0.5]), model.median([0.5])
-        yield f"{name}: S(7) at x = 0.5", at.lower <= truth <= at.upper
-        yield f"{name}: median at x = 0.5", median.lower <= math.log(2) / (HAZARD * math.exp(0.25)) <= median.upper
-
-
-def chains(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
-    """Line 1, line 2, death, at rates 0.2 and 0.1."""
-    second, death, end = rng.exponential(5, n), rng.exponential(10, n), rng.uniform(5, 25, n)
-    on = second < end
-    entry = np.concatenate([np.zeros(n), second[on]])
-    exit = np.concatenate([np.minimum(second, end), np.minimum((second + death), end)[on]])
-    target = ["2" if flag else None for flag in on]
-    target += ["dead" if dies else None for dies in (second + death <= end)[on]]
-    ids = np.concatenate([np.arange(n), np.flatnonzero(on)])
-    a, b, tau = 0.2, 0.1, 10
-    mean = a / (b - a) * ((1 - math.exp(-a * tau)) / a - (1 - math.exp(-b * tau)) / b)
-    inside = a / (b - a) * (math.exp(-a * tau) - math.exp(-b * tau))
-    found = occupation(entry, exit, ["1"] * n + ["2"] * int(on.sum()), target, ids=ids)
-    time, at = found.mean_time("2", tau), found.at(tau)["2"]
-    yield "time in the second of two states to 10", time.lower <= mean <= time.upper
-    yield "probability of the second state at 10", at.lower <= inside <= at.upper
-
-
-def visits(rng: np.random.Generator, n: int) -> Iterator[tuple[str, bool]]:
-    """Events seen at visits every 3 until a last visit that differs."""
-    time, last = rng.exponential(1 / HAZARD, n), 3 * rng.integers(1, 8, n)
-    left = np.minimum(np.floor(time / 3) * 3, last)
-    right = np.where(time <= last, left + 3, np.inf)
-    at = turnbull(left, right, rng=rng, samples=200).at(6)
-    yield "S(6) between visits, Turnbull, bootstrap", at.lower <= math.exp(-HAZARD * 6) <= at.upper
-
-
-COVERAGE = (curves, robust, regression, smooth, competing, chains, visits)
+COVERAGE = (curves, regression, competing)
 
 
 def shares(
@@ -211,9 +122,8 @@ def page(runs: int) -> str:
     lines = [
         "# Coverage and type I error",
         "",
-        f"{runs:,} runs each, mostly exponential times, a third censored; 95 % intervals and 5 % tests: 0.95 and 0.05 "
-        f"are wanted; Monte Carlo error {math.sqrt(0.95 * 0.05 / runs):.3f} in {runs:,} runs. Written by "
-        "`python -m bench.coverage`.",
+        f"{runs:,} runs each, exponential times, a third censored; 95 % intervals and 5 % tests: 0.95 and 0.05 "
+        f"are wanted; Monte Carlo error {math.sqrt(0.95 * 0.05 / runs):.3f}. Written by `python -m bench.coverage`.",
         "",
         "| interval | n = 60 | n = 300 |",
         "|---|---:|---:|",
@@ -222,11 +132,11 @@ def page(runs: int) -> str:
         small, large = (shares(situation, n, runs, seed) for seed, n in enumerate((60, 300)))
         lines += [f"| {name} | {small[name]:.3f} | {large[name]:.3f} |" for name in small]
     lines += ["", "| test of a true null hypothesis | n = 60 | n = 300 |", "|---|---:|---:|"]
-    small, large = (shares(null, n, runs, seed) for seed, n in enumerate((60, 300)))
+    small, large = (shares(null, n, runs // 2, seed) for seed, n in enumerate((60, 300)))
     lines += [f"| {name} | {small[name]:.3f} | {large[name]:.3f} |" for name in small]
     lines += [
         "",
-        "n is the number of subjects (Firth: 40).",
+        "n is the number of subjects (Firth: 40). The second table is of half as many runs.",
     ]
     return "\n".join(lines) + "\n"
 
