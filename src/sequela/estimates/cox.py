@@ -21,8 +21,8 @@ from sequela.estimates.concordance import concordance
 from sequela.estimates.design import design
 from sequela.estimates.exact import evaluate_exact
 from sequela.estimates.inference import reasons_of, robust_score_test, three_tests
-from sequela.estimates.likelihood import Problem, evaluate
-from sequela.estimates.newton import Optimum, maximise
+from sequela.estimates.likelihood import Problem, evaluate, slope
+from sequela.estimates.newton import Optimum, approach, independent, maximise
 from sequela.estimates.predictions import Baseline, curve_of, predicted
 from sequela.estimates.proportionality import Proportionality, Transform, proportionality
 from sequela.estimates.residuals import deviance, dfbeta, grouped, martingale, schoenfeld, score_residuals
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 Ties = Literal["efron", "breslow", "exact"]
 Residual = Literal["martingale", "deviance", "score", "dfbeta", "schoenfeld"]
-WARM = 40_000  # from here on a fit to every 16th row gives the starting value
+WARM = 40_000  # from here on a fit to every THIN-th row gives the starting value
+THIN = 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -243,7 +244,7 @@ def build_problem(
 ) -> Problem:
     """Risk sets and carriers for rows X (already centred)."""
     sets = cox_risk_sets(times, stratum)
-    return Problem(X, sets, sets.carriers(), weights, offset, ties == "efron")
+    return Problem(X, sets, sets.carriers(ties == "efron"), weights, offset, ties == "efron")
 
 
 def evaluator(problem: Problem, ties: str) -> Callable[[NDArray[Any]], Step]:
@@ -254,22 +255,35 @@ def evaluator(problem: Problem, ties: str) -> Callable[[NDArray[Any]], Step]:
 
 
 def _fit(times: Times, problem: Problem, ties: str, stratum: Labels | None, scale: NDArray[Any]) -> Optimum:
-    p = problem.X.shape[1]
+    zero = np.zeros(problem.X.shape[1])
     objective = evaluator(problem, ties)
-    zero = np.zeros(p)
     first = objective(zero)
     if len(times) < WARM or ties == "exact":
         return maximise(lambda beta: first if not beta.any() else objective(beta), zero, scale, first)
-    rows = slice(None, None, 16)
+    near = _near(times, problem, ties, stratum, scale, first)
+    return maximise(objective, near, scale, first, polish=1e-13)
+
+
+def _near(
+    times: Times, problem: Problem, ties: str, stratum: Labels | None, scale: NDArray[Any], first: Step
+) -> NDArray[Any]:
+    """A starting value: the fit to every 16th row, brought near by steps that form no information.
+
+    The information of those steps is that of the rows fitted, scaled, plus what it missed at zero.
+    """
+    zero = np.zeros(problem.X.shape[1])
+    rows = slice(None, None, THIN)
     part = times.take(np.arange(len(times))[rows])
+    if not (part.state > 0).any() or not independent(first.information).all():
+        return zero
     sub = None if stratum is None else Labels(stratum.levels, stratum.codes[rows])
     thin = [None if column is None else column[rows] for column in (problem.weights, problem.offset)]
-    if not (part.state > 0).any():
-        return maximise(objective, zero, scale, first)
     small = build_problem(part, np.ascontiguousarray(problem.X[rows]), ties, sub, *thin)
-    rough = maximise(evaluator(small, ties), zero, scale)
-    near = rough.beta if rough.converged and not rough.running.any() else zero
-    return maximise(objective, near, scale, first, polish=1e-13)
+    rough = maximise(evaluator(small, ties), zero, scale, polish=1e-2)
+    if not rough.converged or not rough.kept.all() or rough.running.any():
+        return zero
+    information = first.information + THIN * (rough.last.information - rough.first.information)
+    return approach(lambda beta: slope(problem, beta, information), rough.beta, information)
 
 
 def _model(

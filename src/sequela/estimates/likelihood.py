@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sequela.estimates.tiesums import expanded, listed
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -40,12 +42,31 @@ class Problem:
     offset: NDArray[Any] | None
     efron: bool
 
+    @property
+    def tied(self) -> bool:
+        """Whether tied events need Efron's sums."""
+        return self.efron and self.sets.ties
+
+    @cached_property
+    def mass(self) -> NDArray[Any]:
+        """Sum of weights of the events at each event time (J)."""
+        if self.weights is None:
+            return self.sets.deaths.astype(float)
+        return self.sets.tied_sum(self.weights[self.sets.event])
+
     @cached_property
     def observed(self) -> NDArray[Any]:
-        """Weighted sum of x over the events (p): the part of the score that never changes."""
-        rows = self.X[self.sets.event]
-        ones = np.ones(len(rows)) if self.weights is None else self.weights[self.sets.event]
-        return ones @ rows
+        """Weighted sum of x over the events (p)."""
+        flags = np.zeros(len(self.X))
+        flags[self.sets.event] = 1.0 if self.weights is None else self.weights[self.sets.event]
+        return flags @ self.X
+
+    @cached_property
+    def shifted(self) -> float:
+        """Weighted sum of the offset over the events."""
+        if self.offset is None:
+            return 0.0
+        return float(self.weigh(self.offset)[self.sets.event].sum())
 
     def weigh(self, values: NDArray[Any]) -> NDArray[Any]:
         """`values` times the case weights."""
@@ -58,6 +79,19 @@ class Problem:
             eta = eta + self.offset
         with np.errstate(over="ignore"):
             return eta, self.weigh(np.exp(eta))
+
+    def hazards(self, beta: NDArray[Any]) -> NDArray[Any]:
+        """w exp(eta) alone (n values, not to be changed), with no copy kept of eta."""
+        if self.offset is None and not beta.any():
+            return np.ones(len(self.X)) if self.weights is None else self.weights
+        eta = self.X @ beta
+        if self.offset is not None:
+            eta += self.offset
+        with np.errstate(over="ignore"):
+            np.exp(eta, out=eta)
+        if self.weights is not None:
+            eta *= self.weights
+        return eta
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,29 +112,24 @@ class Scalars:
 
 def scalars(problem: Problem, risk: NDArray[Any]) -> Scalars:
     """The tie sums of one step, from w exp(eta)."""
-    sets = problem.sets
-    total = sets.total(risk)
-    ones = np.ones(len(sets.event)) if problem.weights is None else problem.weights[sets.event]
-    mass = sets.tied_sum(ones)
+    sets, mass = problem.sets, problem.mass
+    total, events = problem.carriers.totals(sets, risk)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if not (problem.efron and sets.ties):
-            inverse = 1 / total
+        inverse = 1 / total
+        if events is None:
             zero = np.zeros(len(total))
             c01 = mass * inverse
             return Scalars(c01, zero, c01 * inverse, zero, zero, float(mass @ np.log(total)), mass)
-        events = sets.tied_sum(risk[sets.event])
-        f, at = sets.share, sets.each
-        den = total[at] - f * events[at]
-        each = (mass / sets.deaths)[at]
-        first = each / den
-        second = first / den
+        sums = expanded(sets.deaths, events * inverse) if sets.crowded else listed(sets, events * inverse)
+        each = mass / sets.deaths
+        once, twice = each * inverse, each * inverse * inverse
         return Scalars(
-            hazard=sets.summed(first),
-            tied=sets.summed(first * f),
-            c02=sets.summed(second),
-            c12=sets.summed(second * f),
-            c22=sets.summed(second * f * f),
-            log_den=float(each @ np.log(den)),
+            hazard=once * sums.s01,
+            tied=once * sums.s11,
+            c02=twice * sums.s02,
+            c12=twice * sums.s12,
+            c22=twice * sums.s22,
+            log_den=float(mass @ np.log(total) + each @ sums.log),
             mass=mass,
         )
 
@@ -116,36 +145,45 @@ class Step:
 
 def log_likelihood(problem: Problem, beta: NDArray[Any]) -> float:
     """The partial log-likelihood alone: one pass."""
-    eta, risk = problem.risk(beta)
-    return _value(problem, eta, scalars(problem, risk))
+    return _value(problem, beta, scalars(problem, problem.hazards(beta)))
 
 
-def _value(problem: Problem, eta: NDArray[Any], parts: Scalars) -> float:
-    event = problem.sets.event
-    gained = eta[event] if problem.weights is None else eta[event] * problem.weights[event]
-    return float(gained.sum()) - parts.log_den
+def _value(problem: Problem, beta: NDArray[Any], parts: Scalars) -> float:
+    return float(problem.observed @ beta) + problem.shifted - parts.log_den
 
 
 def evaluate(problem: Problem, beta: NDArray[Any]) -> Step:
     """Log-likelihood, score and information at `beta`."""
-    eta, risk = problem.risk(beta)
+    risk = problem.hazards(beta)
     parts = scalars(problem, risk)
-    value = _value(problem, eta, parts)
+    value = _value(problem, beta, parts)
     if not np.isfinite(value):
         p = len(beta)
         return Step(-np.inf, np.zeros(p), np.zeros((p, p)))
+    v = exposure(problem, parts)
+    v *= risk
+    np.maximum(v, 0.0, out=v)  # rounding may leave -1e-17 at an event
     S1, E1 = covariate_sums(problem, risk)
-    score = problem.observed - parts.hazard @ S1
-    if E1 is not None:
-        score = score + parts.tied @ E1
-    return Step(value, score, information(problem, risk, parts, S1, E1))
+    return Step(value, _score(problem, v), _spread(problem, v, parts, S1, E1))
+
+
+def slope(problem: Problem, beta: NDArray[Any], information: NDArray[Any]) -> Step:
+    """Log-likelihood and score at `beta`, with an `information` known already."""
+    risk = problem.hazards(beta)
+    parts = scalars(problem, risk)
+    value = _value(problem, beta, parts)
+    if not np.isfinite(value):
+        return Step(-np.inf, np.zeros(len(beta)), information)
+    return Step(value, _score(problem, risk * exposure(problem, parts)), information)
+
+
+def _score(problem: Problem, v: NDArray[Any]) -> NDArray[Any]:
+    return problem.observed - v @ problem.X
 
 
 def covariate_sums(problem: Problem, risk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """S1 over risk sets and, where Efron needs it, E1 over tied events (J x p each)."""
-    sets, carriers = problem.sets, problem.carriers
-    tied = carriers.deaths(sets, problem.X, risk) if problem.efron and sets.ties else None
-    return carriers.at_risk(sets, problem.X, risk), tied
+    return problem.carriers.sums(problem.sets, problem.X, risk)
 
 
 def pieces(problem: Problem, risk: NDArray[Any]) -> tuple[Scalars, NDArray[Any], NDArray[Any] | None]:
@@ -157,31 +195,39 @@ def information(
     problem: Problem, risk: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
 ) -> NDArray[Any]:
     """Sum over event times of the variance of x in the risk set (p x p), times weighted as `parts` are."""
-    return weighted_product(problem.X, risk * exposure(problem.sets, parts)) - _outer(S1, E1, parts)
+    return _spread(problem, risk * exposure(problem, parts), parts, S1, E1)
 
 
-def exposure(sets: RiskSets, parts: Scalars) -> NDArray[Any]:
+def _spread(
+    problem: Problem, v: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
+) -> NDArray[Any]:
+    return weighted_product(problem.X, v) - _outer(S1, E1, parts)
+
+
+def exposure(problem: Problem, parts: Scalars) -> NDArray[Any]:
     """Cumulative baseline hazard each row lived through, less its own share at a tied event (n)."""
-    lived = sets.over(np.cumsum(parts.hazard))
-    if parts.tied.any():
-        lived[sets.event] -= parts.tied[sets.tied]
-    return lived
+    return problem.carriers.lived(problem.sets, np.cumsum(parts.hazard), parts.tied)
 
 
 def weighted_product(X: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
-    """X' diag(v) X in blocks that fit the cache."""
+    """X' diag(v) X in blocks that fit the cache.
+
+    Where no v is negative a block is scaled by the root of v: BLAS sees a matrix times itself and does half the work.
+    """
     n, p = X.shape
     result = np.zeros((p, p))
     block = max(256, BLOCK // max(p, 1))
     scaled = np.empty((min(block, n), p))
+    rooted = n > 0 and v.min() >= 0
     for low in range(0, n, block):
-        rows = X[low : low + block]
-        part = np.multiply(rows, v[low : low + block, None], out=scaled[: len(rows)])
-        result += part.T @ rows
+        rows, factor = X[low : low + block], v[low : low + block, None]
+        part = np.multiply(rows, np.sqrt(factor) if rooted else factor, out=scaled[: len(rows)])
+        result += part.T @ (part if rooted else rows)
     return result
 
 
 def _outer(S1: NDArray[Any], E1: NDArray[Any] | None, parts: Scalars) -> NDArray[Any]:
+    """Sum over event times of (W/d) sum_f (S1 - f E1)(S1 - f E1)' / den^2."""
     if E1 is None:
         return weighted_product(S1, parts.c02)
     cross = (S1 * parts.c12[:, None]).T @ E1

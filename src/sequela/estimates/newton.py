@@ -101,6 +101,30 @@ def maximise(
     return Optimum(beta, covariance, first, here, kept, running, np.sign(step), steps, converged)
 
 
+def approach(
+    evaluate: Callable[[NDArray[Any]], Evaluated], start: NDArray[Any], information: NDArray[Any]
+) -> NDArray[Any]:
+    """Steps with one fixed `information` while each is much shorter than the last; where they led.
+
+    Such steps converge linearly, but cost a fraction of Newton's. The result is a start for `maximise`.
+    """
+    try:
+        factor = np.linalg.inv(information)
+    except np.linalg.LinAlgError:
+        return start
+    beta, last = start, np.inf
+    for _ in range(8):
+        score = evaluate(beta).score
+        step = factor @ score
+        gain = float(step @ score)
+        if not 0 <= gain < last / 16:
+            break
+        beta, last = beta + step, gain
+        if gain < 1e-9:  # the next would be below 1e-13
+            break
+    return beta
+
+
 def independent(information: NDArray[Any]) -> NDArray[np.bool_]:
     """Flags of columns not determined by those before them (Cholesky in order, on the correlation scale)."""
     p = len(information)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def martingale(problem: Problem, beta: NDArray[Any]) -> NDArray[Any]:
     """Observed minus expected events of each row (n)."""
     eta, risk = problem.risk(beta)
-    lived = exposure(problem.sets, scalars(problem, risk))
+    lived = exposure(problem, scalars(problem, risk))
     result = -np.exp(eta) * lived
     result[problem.sets.event] += 1
     return result
@@ -51,7 +51,7 @@ def rising_means(
     problem: Problem, risk: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Mean covariate times hazard at each event time, the same times f (J x p), and exposure (n)."""
-    lived = exposure(problem.sets, parts)
+    lived = exposure(problem, parts)
     if E1 is None:
         rising = S1 * parts.c02[:, None]
         return rising, np.zeros_like(rising), lived
@@ -65,7 +65,7 @@ def score_residuals(problem: Problem, beta: NDArray[Any], weighted: bool = False
     parts, rising, tied, compared = _means(problem, risk)
     sets, X = problem.sets, problem.X
     result = sets.over(np.cumsum(rising, axis=0))
-    result -= X * exposure(sets, parts)[:, None]
+    result -= X * exposure(problem, parts)[:, None]
     result[sets.event] -= tied[sets.tied]
     result *= np.exp(eta)[:, None]
     result[sets.event] += X[sets.event] - compared[sets.tied]

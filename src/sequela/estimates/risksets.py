@@ -82,51 +82,73 @@ class RiskSets:
         """Sum of `values`, one per event in the order of `each`, at each event time (J)."""
         return np.add.reduceat(values, self.first)
 
-    def carriers(self) -> Carriers:
-        """Sparse matrices that carry rows into risk sets and tied sets."""
-        n, width = len(self.stop), len(self.time) + 1
-        if self.entered is None:
-            columns, bounds = self.stop, np.arange(n + 1)
-        else:
-            columns, bounds = np.column_stack([self.stop, self.entered]).ravel(), np.arange(n + 1) * 2
-        risk = csr_array(
-            (np.zeros(len(columns)), columns.astype(np.int32), bounds.astype(np.int32)), shape=(n, width)
-        )
-        flag = np.zeros(n + 1, np.int32)
-        flag[self.event + 1] = 1
-        shape = (n, width - 1)
-        by_row = np.empty(n, np.int32)
-        by_row[self.event] = self.tied
-        tied = csr_array(
-            (np.zeros(len(self.event)), by_row[np.sort(self.event)], np.cumsum(flag, dtype=np.int32)),
-            shape=shape,
-        )
-        return Carriers(risk, risk.T, tied, tied.T, self.entered is not None)
+    @property
+    def crowded(self) -> bool:
+        """Whether ties are so heavy that listing every event costs more than a series per event time."""
+        return len(self.event) > 8 * len(self.time)
+
+    def carriers(self, efron: bool) -> Carriers:
+        """What carries rows into risk sets and, where Efron's ties need it, into tied sets."""
+        n, split = len(self.stop), efron and self.ties
+        place = self.stop
+        if split:
+            place = 2 * self.stop
+            place[self.event] += 1
+        width = (len(self.time) + 1) * (2 if split else 1)
+        columns, bounds = place, np.arange(n + 1, dtype=np.int32)
+        if self.entered is not None:
+            columns = np.column_stack([place, self.entered * (2 if split else 1)]).ravel()
+            bounds = np.arange(n + 1, dtype=np.int32) * 2
+        risk = csr_array((np.zeros(len(columns)), columns.astype(np.int32), bounds), shape=(n, width))
+        return Carriers(place, split, risk, risk.T, self.entered is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class Carriers:
-    """Reused sparse matrices; only their numbers change from step to step."""
+    """One bin per event time for rows that leave there; with `split` two, the second for its events.
 
+    The sparse matrix is reused; only its numbers change from step to step.
+    """
+
+    place: NDArray[Any]
+    split: bool
     risk: Any
     risk_t: Any
-    tied: Any
-    tied_t: Any
     delayed: bool
 
-    def at_risk(self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Sum of values x over each risk set (J x p)."""
+    def totals(self, sets: RiskSets, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Sums of `values` over each risk set and, when split, over its tied events (J each)."""
+        J = len(sets.time)
+        bins = np.bincount(self.place, values, (J + 1) * (2 if self.split else 1))
+        leaving, events = bins, None
+        if self.split:
+            leaving, events = bins[0::2] + bins[1::2], bins[3::2]
+        if sets.entered is not None:
+            leaving -= np.bincount(sets.entered, values, J + 1)
+        return sets.suffix(leaving[1:]), events
+
+    def sums(
+        self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Sums of values x over each risk set and, when split, over its tied events (J x p each)."""
         if self.delayed:
             self.risk.data[0::2] = values
             self.risk.data[1::2] = -values
         else:
             self.risk.data[:] = values
-        return sets.suffix((self.risk_t @ X)[1:])
+        bins = self.risk_t @ X
+        if not self.split:
+            return sets.suffix(bins[1:]), None
+        return sets.suffix(bins[2::2] + bins[3::2]), bins[3::2]
 
-    def deaths(self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
-        """Sum of values x over the tied events of each event time (J x p); event rows in row order."""
-        self.tied.data[:] = values[sets.event]
-        return self.tied_t @ X
+    def lived(self, sets: RiskSets, cumulative: NDArray[Any], own: NDArray[Any]) -> NDArray[Any]:
+        """What a running sum gains while each row is at risk, less `own` at the event of an event row (n)."""
+        padded = np.concatenate([[0.0], cumulative])
+        table = padded
+        if self.split:
+            table = np.repeat(padded, 2)
+            table[3::2] -= own
+        return table[self.place] if sets.start is None else table[self.place] - padded[sets.start]
 
 
 def cox_risk_sets(times: Times, strata: Labels | None = None) -> RiskSets:
