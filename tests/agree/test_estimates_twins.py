@@ -27,6 +27,7 @@ from sequela.estimates.resampling import bootstrap_medians
 from sequela.estimates.risk import RiskTable, merge, risk_table
 from sequela.estimates.splines import royston_parmar
 from sequela.estimates.tests import log_rank
+from sequela.estimates.tiesums import tie_sums
 from sequela.estimates.turnbull import turnbull
 
 SEEDS = range(12)
@@ -381,3 +382,15 @@ def test_mann_whitney_over_all_orders() -> None:
     sums = [sum(np.argsort(np.argsort(pooled))[list(pick)] + 1) - 6 for pick in combinations(range(7), 3)]
     tail = np.mean([s <= min(u, 12 - u) for s in sums])
     assert mann_whitney(x, y).p == pytest.approx(min(1, 2 * tail))
+
+
+def test_tie_sums_by_series_are_those_written_out() -> None:
+    deaths = np.concatenate([np.arange(1, 200), [5000]])
+    share = np.random.default_rng(4).uniform(0, 0.2, len(deaths))
+    found = tie_sums(deaths, share)
+    for j, (d, r) in enumerate(zip(deaths, share, strict=True)):
+        f = np.arange(d) / d
+        den = 1 - f * r
+        expected = [(f**a / den**b).sum() for a, b in ((0, 1), (1, 1), (0, 2), (1, 2), (2, 2))]
+        got = [getattr(found, name)[j] for name in ("s01", "s11", "s02", "s12", "s22", "log")]
+        np.testing.assert_allclose(got, [*expected, np.log(den).sum()], rtol=1e-13, atol=1e-15)

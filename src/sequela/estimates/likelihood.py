@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequela.estimates.tiesums import expanded, listed
+from sequela.estimates.tiesums import tie_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,11 +41,6 @@ class Problem:
     weights: NDArray[Any] | None
     offset: NDArray[Any] | None
     efron: bool
-
-    @property
-    def tied(self) -> bool:
-        """Whether tied events need Efron's sums."""
-        return self.efron and self.sets.ties
 
     @cached_property
     def mass(self) -> NDArray[Any]:
@@ -112,26 +107,35 @@ class Scalars:
 
 def scalars(problem: Problem, risk: NDArray[Any]) -> Scalars:
     """The tie sums of one step, from w exp(eta)."""
-    sets, mass = problem.sets, problem.mass
+    sets, mass, at = problem.sets, problem.mass, problem.carriers.at
     total, events = problem.carriers.totals(sets, risk)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inverse = 1 / total
-        if events is None:
-            zero = np.zeros(len(total))
-            c01 = mass * inverse
-            return Scalars(c01, zero, c01 * inverse, zero, zero, float(mass @ np.log(total)), mass)
-        sums = expanded(sets.deaths, events * inverse) if sets.crowded else listed(sets, events * inverse)
-        each = mass / sets.deaths
-        once, twice = each * inverse, each * inverse * inverse
-        return Scalars(
-            hazard=once * sums.s01,
-            tied=once * sums.s11,
-            c02=twice * sums.s02,
-            c12=twice * sums.s12,
-            c22=twice * sums.s22,
-            log_den=float(mass @ np.log(total) + each @ sums.log),
-            mass=mass,
-        )
+        hazard, log_den, none = mass * inverse, float(mass @ np.log(total)), np.zeros(len(total))
+        parts = Scalars(hazard, none, hazard * inverse, none, none, log_den, mass)
+        return _tied(parts, sets.deaths[at], events, inverse[at], at) if len(at) else parts
+
+
+def _tied(plain: Scalars, deaths: NDArray[Any], events: NDArray[Any], inverse: Any, at: Any) -> Scalars:
+    """The scalars of a step with Efron's sums at the tied event times `at`."""
+    sums = tie_sums(deaths, events * inverse)
+    each = plain.mass[at] / deaths
+    once, twice = each * inverse, each * inverse * inverse
+
+    def put(column: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+        whole = column.copy()
+        whole[at] = values
+        return whole
+
+    return Scalars(
+        hazard=put(plain.hazard, once * sums.s01),
+        tied=put(plain.tied, once * sums.s11),
+        c02=put(plain.c02, twice * sums.s02),
+        c12=put(plain.c12, twice * sums.s12),
+        c22=put(plain.c22, twice * sums.s22),
+        log_den=plain.log_den + float(each @ sums.log),
+        mass=plain.mass,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +167,9 @@ def evaluate(problem: Problem, beta: NDArray[Any]) -> Step:
     v = exposure(problem, parts)
     v *= risk
     np.maximum(v, 0.0, out=v)  # rounding may leave -1e-17 at an event
-    S1, E1 = covariate_sums(problem, risk)
-    return Step(value, _score(problem, v), _spread(problem, v, parts, S1, E1))
+    S1, events = problem.carriers.sums(problem.sets, problem.X, risk)
+    outer = _outer(S1, events, parts, problem.carriers.at)
+    return Step(value, _score(problem, v), weighted_product(problem.X, v) - outer)
 
 
 def slope(problem: Problem, beta: NDArray[Any], information: NDArray[Any]) -> Step:
@@ -181,27 +186,27 @@ def _score(problem: Problem, v: NDArray[Any]) -> NDArray[Any]:
     return problem.observed - v @ problem.X
 
 
-def covariate_sums(problem: Problem, risk: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """S1 over risk sets and, where Efron needs it, E1 over tied events (J x p each)."""
-    return problem.carriers.sums(problem.sets, problem.X, risk)
-
-
 def pieces(problem: Problem, risk: NDArray[Any]) -> tuple[Scalars, NDArray[Any], NDArray[Any] | None]:
-    """Scalars, S1 and E1 at w exp(eta) = `risk`."""
-    return scalars(problem, risk), *covariate_sums(problem, risk)
+    """Scalars, S1 over risk sets and, where Efron needs it, E1 over tied events (J x p) at w exp(eta) = `risk`.
+
+    E1 is 0 at event times without ties, where f = 0 is all there is.
+    """
+    S1, events = problem.carriers.sums(problem.sets, problem.X, risk)
+    at = problem.carriers.at
+    if not len(at):
+        return scalars(problem, risk), S1, None
+    E1 = np.zeros_like(S1)
+    E1[at] = events
+    return scalars(problem, risk), S1, E1
 
 
 def information(
     problem: Problem, risk: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
 ) -> NDArray[Any]:
     """Sum over event times of the variance of x in the risk set (p x p), times weighted as `parts` are."""
-    return _spread(problem, risk * exposure(problem, parts), parts, S1, E1)
-
-
-def _spread(
-    problem: Problem, v: NDArray[Any], parts: Scalars, S1: NDArray[Any], E1: NDArray[Any] | None
-) -> NDArray[Any]:
-    return weighted_product(problem.X, v) - _outer(S1, E1, parts)
+    v = risk * exposure(problem, parts)
+    at = problem.carriers.at
+    return weighted_product(problem.X, v) - _outer(S1, S1[:0] if E1 is None else E1[at], parts, at)
 
 
 def exposure(problem: Problem, parts: Scalars) -> NDArray[Any]:
@@ -226,9 +231,10 @@ def weighted_product(X: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def _outer(S1: NDArray[Any], E1: NDArray[Any] | None, parts: Scalars) -> NDArray[Any]:
-    """Sum over event times of (W/d) sum_f (S1 - f E1)(S1 - f E1)' / den^2."""
-    if E1 is None:
-        return weighted_product(S1, parts.c02)
-    cross = (S1 * parts.c12[:, None]).T @ E1
-    return weighted_product(S1, parts.c02) - cross - cross.T + weighted_product(E1, parts.c22)
+def _outer(S1: NDArray[Any], E1: NDArray[Any], parts: Scalars, at: NDArray[Any]) -> NDArray[Any]:
+    """Sum over event times of (W/d) sum_f (S1 - f E1)(S1 - f E1)' / den^2; E1 at the tied times `at` only."""
+    square = weighted_product(S1, parts.c02)
+    if not len(at):
+        return square
+    cross = (S1[at] * parts.c12[at, None]).T @ E1
+    return square - cross - cross.T + weighted_product(E1, parts.c22[at])

@@ -82,72 +82,71 @@ class RiskSets:
         """Sum of `values`, one per event in the order of `each`, at each event time (J)."""
         return np.add.reduceat(values, self.first)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether ties are so heavy that listing every event costs more than a series per event time."""
-        return len(self.event) > 8 * len(self.time)
-
     def carriers(self, efron: bool) -> Carriers:
         """What carries rows into risk sets and, where Efron's ties need it, into tied sets."""
-        n, split = len(self.stop), efron and self.ties
-        place = self.stop
-        if split:
-            place = 2 * self.stop
-            place[self.event] += 1
-        width = (len(self.time) + 1) * (2 if split else 1)
+        n, J = len(self.stop), len(self.time)
+        at, place = np.zeros(0, np.intp), self.stop
+        if efron and self.ties:
+            at = np.flatnonzero(self.deaths > 1)
+            rank = np.full(J, -1)
+            rank[at] = np.arange(J + 1, J + 1 + len(at))
+            own = rank[self.tied]
+            place = self.stop.copy()
+            place[self.event] = np.where(own < 0, place[self.event], own)
         columns, bounds = place, np.arange(n + 1, dtype=np.int32)
         if self.entered is not None:
-            columns = np.column_stack([place, self.entered * (2 if split else 1)]).ravel()
-            bounds = np.arange(n + 1, dtype=np.int32) * 2
-        risk = csr_array((np.zeros(len(columns)), columns.astype(np.int32), bounds), shape=(n, width))
-        return Carriers(place, split, risk, risk.T, self.entered is not None)
+            columns, bounds = np.column_stack([place, self.entered]).ravel(), bounds * 2
+        shape = (n, J + 1 + len(at))
+        risk = csr_array((np.zeros(len(columns)), columns.astype(np.int32), bounds), shape=shape)
+        return Carriers(place, at, risk, risk.T, self.entered is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class Carriers:
-    """One bin per event time for rows that leave there; with `split` two, the second for its events.
+    """A bin per event time for the rows that leave there, and one more for the events of each tied set.
 
-    The sparse matrix is reused; only its numbers change from step to step.
+    Attributes:
+        place: the bin of each row: its `stop`, or J + 1 and more for tied events.
+        at: the m event times with tied events (none unless Efron's rule is followed).
+        risk, risk_t: sparse matrices of rows into bins; only their numbers change from step to step.
     """
 
     place: NDArray[Any]
-    split: bool
+    at: NDArray[Any]
     risk: Any
     risk_t: Any
     delayed: bool
 
-    def totals(self, sets: RiskSets, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Sums of `values` over each risk set and, when split, over its tied events (J each)."""
+    def _parted(self, sets: RiskSets, bins: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        leaving, events = bins[: len(sets.time) + 1], bins[len(sets.time) + 1 :]
+        if len(self.at):
+            leaving[self.at + 1] += events
+        return leaving, events
+
+    def totals(self, sets: RiskSets, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Sums of `values` over each risk set (J) and over the events of each tied set (m)."""
         J = len(sets.time)
-        bins = np.bincount(self.place, values, (J + 1) * (2 if self.split else 1))
-        leaving, events = bins, None
-        if self.split:
-            leaving, events = bins[0::2] + bins[1::2], bins[3::2]
+        leaving, events = self._parted(sets, np.bincount(self.place, values, J + 1 + len(self.at)))
         if sets.entered is not None:
             leaving -= np.bincount(sets.entered, values, J + 1)
         return sets.suffix(leaving[1:]), events
 
     def sums(
         self, sets: RiskSets, X: NDArray[Any], values: NDArray[Any]
-    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Sums of values x over each risk set and, when split, over its tied events (J x p each)."""
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Sums of values x over each risk set (J x p) and over the events of each tied set (m x p)."""
         if self.delayed:
             self.risk.data[0::2] = values
             self.risk.data[1::2] = -values
         else:
             self.risk.data[:] = values
-        bins = self.risk_t @ X
-        if not self.split:
-            return sets.suffix(bins[1:]), None
-        return sets.suffix(bins[2::2] + bins[3::2]), bins[3::2]
+        leaving, events = self._parted(sets, self.risk_t @ X)
+        return sets.suffix(leaving[1:]), events
 
     def lived(self, sets: RiskSets, cumulative: NDArray[Any], own: NDArray[Any]) -> NDArray[Any]:
-        """What a running sum gains while each row is at risk, less `own` at the event of an event row (n)."""
+        """What a running sum gains while each row is at risk, less `own` (J) at a tied event of its own (n)."""
         padded = np.concatenate([[0.0], cumulative])
-        table = padded
-        if self.split:
-            table = np.repeat(padded, 2)
-            table[3::2] -= own
+        table = np.concatenate([padded, cumulative[self.at] - own[self.at]]) if len(self.at) else padded
         return table[self.place] if sets.start is None else table[self.place] - padded[sets.start]
 
 

@@ -4,9 +4,9 @@ With r = E0/S0, the share of the risk set's weight that is tied, and f = 0, 1/d,
 
     s_ab = sum over f of f^a / (1 - f r)^b,      log = sum over f of log(1 - f r).
 
-`listed` writes the d terms out. `expanded` needs a few terms per event time however heavy the ties: for a small r
-the sums are power series in r whose coefficients are the power sums of f, and these are polynomials in 1/d
-(Bernoulli's formula). Event times with a large r, the last few of most data sets, are listed.
+They are listed term by term where the ties are few. Otherwise a few terms per event time are enough however heavy the
+ties: for a small r the sums are power series in r whose coefficients are the power sums of f, and these are polynomials
+in 1/d (Bernoulli's formula). Event times with a large r, the last few of most data sets, are always listed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from scipy.special import bernoulli, binom
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sequela.estimates.risksets import RiskSets
-
 TERMS = 18  # powers of r kept
+HEAVY = 8  # mean number of tied events from which series are cheaper than lists
 SMALL = 0.1  # series up to this r: the first term left out is below 1e-16
 
 
@@ -39,12 +38,17 @@ class TieSums:
     log: NDArray[Any]
 
 
-def listed(sets: RiskSets, r: NDArray[Any]) -> TieSums:
-    """The sums from every event, for the event times of `sets`."""
-    return _listed(sets.each, sets.share, sets.first, r)
+def tie_sums(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
+    """The sums for `deaths` tied events at each of J times, whose share is r."""
+    if deaths.sum() > HEAVY * len(deaths):
+        return _expanded(deaths, r)
+    return _listed(deaths, r)
 
 
-def _listed(at: NDArray[Any], f: NDArray[Any], first: NDArray[Any], r: NDArray[Any]) -> TieSums:
+def _listed(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
+    first = np.cumsum(deaths) - deaths
+    at = np.repeat(np.arange(len(deaths)), deaths)
+    f = (np.arange(len(at)) - first[at]) / deaths[at]
     den = 1 - f * r[at]
     once = 1 / den
     twice = once * once
@@ -52,26 +56,29 @@ def _listed(at: NDArray[Any], f: NDArray[Any], first: NDArray[Any], r: NDArray[A
     return TieSums(*(np.add.reduceat(column, first) for column in columns))
 
 
-def expanded(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
-    """The same from series in r, for `deaths` tied events at each of J times."""
+def _expanded(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
     near = np.where(r <= SMALL, r, 0.0)
     sums = _power_sums(deaths)
     powers = near[:, None] ** np.arange(TERMS)
     counted = powers * np.arange(1, TERMS + 1)
     logs = powers[:, 1:] / np.arange(1, TERMS)
+
+    def series(terms: NDArray[Any], a: int) -> NDArray[Any]:
+        return np.einsum("jk,jk->j", terms, sums[:, a : a + terms.shape[1]])
+
     found = TieSums(
-        *(np.einsum("jk,jk->j", powers, sums[:, a : a + TERMS]) for a in (0, 1)),
-        *(np.einsum("jk,jk->j", counted, sums[:, a : a + TERMS]) for a in (0, 1, 2)),
-        -np.einsum("jk,jk->j", logs, sums[:, 1:TERMS]),
+        s01=series(powers, 0),
+        s11=series(powers, 1),
+        s02=series(counted, 0),
+        s12=series(counted, 1),
+        s22=series(counted, 2),
+        log=-series(logs, 1),
     )
     far = np.flatnonzero(~(r <= SMALL))
-    if not len(far):
-        return found
-    d = deaths[far]
-    at, first = np.repeat(np.arange(len(far)), d), np.cumsum(d) - d
-    exact = _listed(at, (np.arange(len(at)) - first[at]) / d[at], first, r[far])
-    for name in TieSums.__dataclass_fields__:
-        getattr(found, name)[far] = getattr(exact, name)
+    if len(far):
+        exact = _listed(deaths[far], r[far])
+        for name in TieSums.__dataclass_fields__:
+            getattr(found, name)[far] = getattr(exact, name)
     return found
 
 

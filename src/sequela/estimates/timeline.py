@@ -131,12 +131,18 @@ def _crossed(parts: list[Labels]) -> Labels:
 
 
 def _coded(column: NDArray[Any]) -> Labels:
-    if column.dtype.kind in "biu" and len(column) and column.min() >= 0 and column.max() < 256:
+    if column.dtype.kind in "biuf" and len(column) and column.min() >= 0 and column.max() < 256:
         small = column.astype(np.intp)
+        if column.dtype.kind == "f" and not (small == column).all():
+            return _sorted(column)
         seen = np.flatnonzero(np.bincount(small))
         lookup = np.zeros(int(seen[-1]) + 1, np.intp)
         lookup[seen] = np.arange(len(seen))
         codes = small if len(seen) == seen[-1] + 1 else lookup[small]
         return Labels(tuple(seen.astype(column.dtype).tolist()), codes)
+    return _sorted(column)
+
+
+def _sorted(column: NDArray[Any]) -> Labels:
     levels, codes = np.unique(column, return_inverse=True)
     return Labels(tuple(levels.tolist()), codes.astype(np.intp))
