@@ -4,8 +4,8 @@ Trial j takes everybody still followed at the end of interval j who had not begu
 treated, the others are controls, and follow-up starts after interval j, so that nobody's arm depends on later survival.
 All trials are pooled: logit of the hazard = treatment + spline of time since the trial began + trial + covariates at
 its start; a patient may be in many trials, so the variance is robust by patient. As assigned: arms as they were then.
-Per protocol: controls are censored when they begin, and weighted by the inverse chance of not having begun, from a pooled
-logistic regression over everybody's intervals before treatment.
+Per protocol: controls are censored when they begin, and weighted by the inverse chance of not having begun, from a
+pooled logistic regression over everybody's intervals before treatment.
 Sources: Hernán et al. (Epidemiology 2008); Danaei et al. (Stat Methods Med Res 2013); Gran et al. (Stat Med 2010).
 """
 
