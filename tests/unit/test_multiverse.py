@@ -2,11 +2,19 @@
 
 import pytest
 
+import sequela as sq
 from sequela.clinic.rules import read_rules
 from sequela.core.errors import StudyError
-from sequela.walk.multiverse import differences, grid, multiverse, multiverse_table, specification_curve
+from sequela.walk.multiverse import (
+    around,
+    differences,
+    grid,
+    multiverse,
+    multiverse_table,
+    specification_curve,
+)
 from sequela.walk.path import read_sources, walk_from
-from tests.conftest import TODAY
+from tests.conftest import NOW, TODAY
 
 
 def test_own_rules_come_first_and_change_nothing(ovarian_study, ovarian):
@@ -48,3 +56,30 @@ def test_a_study_without_a_contrast_is_refused(ovarian_study):
     alone = ovarian_study.model_copy(update={"analyses": ovarian_study.analyses[:1]})
     with pytest.raises(StudyError, match="S118"):
         multiverse(alone, TODAY)
+
+
+def test_other_choices_one_at_a_time(ovarian_study, sepher_study):
+    labels = [label for label, _ in around(ovarian_study)]
+    assert labels[16:] == [
+        "progression mode and",
+        "progression mode or",
+        "progression mode pd",
+        "new drugs for 2 cycles",
+    ]
+    assert [label for label, _ in around(sepher_study)][-2:] == [
+        "additions: same line",
+        "new drugs for 2 cycles",
+    ]
+    rules = dict(around(ovarian_study))
+    assert rules["progression mode pd"].progression.mode == "pd"
+    assert rules["progression mode pd"].gap.days == rules["gap 90, window 28"].gap.days
+
+
+def test_the_report_holds_them_where_asked(ovarian_study, tmp_path):
+    asked = ovarian_study.report.model_copy(update={"multiverse": True})
+    result = sq.run(ovarian_study.model_copy(update={"report": asked}), tmp_path / "out", now=NOW)
+    table = result.tables["multiverse"]
+    assert len(table.rows) == 20 and any("hazard ratio from" in note for note in table.notes)
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "Does the answer survive the rules of lines?" in page
+    assert (tmp_path / "out" / "figures" / "multiverse-os-line2.svg").is_file()

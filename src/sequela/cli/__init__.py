@@ -325,9 +325,14 @@ def compare(first: str, second: str, study: Path, as_json: bool) -> int:
 @STUDY
 @click.option("--gaps", default="60,90,120,180", show_default=True, help="Gaps in days.")
 @click.option("--windows", default="21,28,30,42", show_default=True, help="Regimen windows in days.")
+@click.option(
+    "--choices", is_flag=True, help="Also progression modes, additions and confirmed cycles, one at a time."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Directory; STUDY/multiverse by default.")
 @JSON
-def multiverse_(study: Path, gaps: str, windows: str, out: Path | None, as_json: bool) -> int:
+def multiverse_(
+    study: Path, gaps: str, windows: str, choices: bool, out: Path | None, as_json: bool
+) -> int:
     """The estimates under every gap and window around the study's own rule set: table and specification curve.
 
     Example:  sequela lines multiverse sepher-demo
@@ -338,15 +343,17 @@ def multiverse_(study: Path, gaps: str, windows: str, out: Path | None, as_json:
     from sequela.report.html import table_page
     from sequela.report.tables import as_dict, to_csv
     from sequela.study.model import Study
-    from sequela.walk.multiverse import grid, line_of, multiverse, multiverse_table, specification_curve
+    from sequela.walk import multiverse as universe
+    from sequela.walk.multiverse import line_of, multiverse, multiverse_table, specification_curve
     from sequela.walk.outputs import BANNER
     from sequela.walk.path import base_of
 
     protocol = Study.read(study)
     banner = BANNER if protocol.study.simulated else None
-    rules = grid(
-        read_rules(protocol.lines.rules, base_of(protocol)), _whole("gaps", gaps), _whole("windows", windows)
-    )
+    base = read_rules(protocol.lines.rules, base_of(protocol))
+    rules = universe.grid(base, _whole("gaps", gaps), _whole("windows", windows))
+    if choices:
+        rules += universe.choices(base, progressions=universe.has_progressions(protocol))
     with _progress(quiet=as_json) as tell:
         universes = multiverse(protocol, _today(), rules, tell)
     table = multiverse_table(protocol, universes, banner)

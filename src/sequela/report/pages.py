@@ -81,6 +81,7 @@ class Pages:
     design: tuple[Finding, ...]
     left_out: tuple[tuple[str, int], ...]
     variants: tuple[Part, ...] = ()
+    rules: Part | None = None
     unanswerable: str | None = None
 
     @classmethod
@@ -97,8 +98,13 @@ class Pages:
         banner: str | None,
         unanswerable: str | None = None,
         variants: tuple[Variants, ...] = (),
+        rules: Part | None = None,
     ) -> Pages:
-        """Lay out the contents of a run; `unanswerable` says why the data cannot answer the question."""
+        """Lay out the contents of a run.
+
+        `unanswerable` says why the data cannot answer the question; `rules` holds the estimates under other rules of
+        lines, where they are asked for.
+        """
         house = House.of(study.report.style, study.report.time_unit, banner)
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
@@ -119,6 +125,7 @@ class Pages:
             design,
             left_out,
             tuple(_variants(content, house) for content in variants),
+            rules,
             unanswerable,
         )
 
@@ -143,7 +150,7 @@ class Pages:
 
     @property
     def _all_parts(self) -> tuple[Part, ...]:
-        return (*self.parts, *self.corrections, *self.variants)
+        return (*self.parts, *self.corrections, *self.variants, *((self.rules,) if self.rules else ()))
 
     def document(self, directory: Path, record: dict[str, Any]) -> Document:
         """Save the figures under `directory` and lay out the page around them."""
@@ -163,6 +170,9 @@ class Pages:
             )
         if self.variants:
             sections.append(Section("variants", "What counts as an end?", self._counted(drawn, directory)))
+        if self.rules:
+            blocks = self._part(self.rules, drawn, directory)
+            sections.append(Section(self.rules.id, self.rules.title, blocks))
         sections.append(Section("endpoints", "Endpoints and estimands", self._endpoints()))
         sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))

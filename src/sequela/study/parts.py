@@ -55,6 +55,10 @@ class Report(Part):
         default=True,
         description="endpoints of a line beside their variants V1 to V7, where two groups are compared",
     )
+    multiverse: bool = Field(
+        default=False,
+        description="the estimates under other rules of lines: every gap and window, and other choices",
+    )
     adtte_first_day: Literal[0, 1] = Field(
         default=0,
         description="AVAL of the day of origin in the ADTTE file: 0 as in the report, 1 as in trials",

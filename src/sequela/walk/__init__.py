@@ -90,6 +90,7 @@ def run(
     from sequela.walk.analyses import analyse
     from sequela.walk.auditing import unanswerable
     from sequela.walk.corrections import corrections
+    from sequela.walk.multiverse import multiverse_part
     from sequela.walk.outputs import BANNER, manifest, require_own, write
     from sequela.walk.variants import variants_of
 
@@ -109,6 +110,8 @@ def run(
     progress("counting the ends of lines in seven ways")
     counted = variants_of(walked)
     design = (*audit_design(study), *audit_estimands(study))
+    banner = BANNER if study.study.simulated else None
+    rules = multiverse_part(walked, clock.date(), progress, banner) if study.report.multiverse else None
     pages = Pages.of(
         study,
         _selected(walked),
@@ -118,9 +121,10 @@ def run(
         walked.findings,
         design,
         _left_out(walked),
-        BANNER if study.study.simulated else None,
+        banner,
         unanswerable(walked),
         counted,
+        rules,
     )
     record = manifest(walked, clock)
     if directory is not None:

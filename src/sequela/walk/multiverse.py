@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,17 +14,20 @@ from sequela.core.finding import Finding, Where
 from sequela.core.wording import interval, number, p_value
 from sequela.report.content_tables import House
 from sequela.report.figures import ForestRow, forest
+from sequela.report.pages import Part
 from sequela.report.tables import Cell, Column, Row, Table
 from sequela.study.model import Curves
+from sequela.study.named_endpoints import roles
 from sequela.walk.analyses import compare, grouped, population
 from sequela.walk.path import base_of, read_sources, walk_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
     from sequela.clinic.rules import RuleSet
     from sequela.core.estimate import Estimate
+    from sequela.records.reading import Table as Records
     from sequela.report.figures import Figure
     from sequela.study.model import Study
     from sequela.walk.path import Walk
@@ -61,6 +64,44 @@ def grid(
     return [(f"gap {gap}, window {window}", _with(base, gap, window)) for gap, window in pairs]
 
 
+def choices(base: RuleSet, *, progressions: bool) -> list[tuple[str, RuleSet]]:
+    """The study's own rules with each of the other choices: progression modes, additions, confirmed cycles.
+
+    Args:
+        base: the study's own rules.
+        progressions: whether the records have any, which the modes need.
+    """
+    modes = ("drug", "and", "or", "pd") if progressions else ()
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        (f"progression mode {mode}", "progression", {"mode": mode})
+        for mode in modes
+        if mode != base.progression.mode
+    ]
+    other = "same line" if base.adding.policy == "new line" else "new line"
+    if base.adding.classes:
+        asked.append((f"additions: {other}", "adding", {"policy": other}))
+    cycles = 2 if base.new_drug.confirm_cycles == 1 else 1
+    asked.append(
+        (f"new drugs for {cycles} cycle{'s' * (cycles > 1)}", "new_drug", {"confirm_cycles": cycles})
+    )
+    return [
+        (label, base.model_copy(update={part: getattr(base, part).model_copy(update=keys)}))
+        for label, part, keys in asked
+    ]
+
+
+def has_progressions(study: Study) -> bool:
+    """Whether an anchor of the course gives progressions."""
+    name = roles({key: anchor.means for key, anchor in study.anchors.items()}).get("progression")
+    return name is not None and study.anchors[name].stage == "course"
+
+
+def around(study: Study) -> list[tuple[str, RuleSet]]:
+    """The study's own rule set first, then every gap and window around it, then its other choices."""
+    base = read_rules(study.lines.rules, base_of(study))
+    return [*grid(base), *choices(base, progressions=has_progressions(study))]
+
+
 def _with(base: RuleSet, gap: int, window: int) -> RuleSet:
     changed_gap = base.gap.model_copy(update={"days": gap})
     return base.model_copy(
@@ -73,6 +114,7 @@ def multiverse(
     today: date,
     rules: Iterable[tuple[str, RuleSet]] | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    tables: Mapping[str, Records] | None = None,
 ) -> tuple[Universe, ...]:
     """The contrasts of the study under its own rule set and under others.
 
@@ -81,13 +123,14 @@ def multiverse(
         today: the clock.
         rules: labels and rule sets, the reference first; by default the grid around the study's own.
         progress: told each rule set.
+        tables: the sources, where they have been read already.
 
     Raises:
         StudyError: the study compares no two groups.
     """
     analyses = _contrasts(study)
     chosen = list(rules) if rules is not None else grid(read_rules(study.lines.rules, base_of(study)))
-    tables = read_sources(study, progress)
+    tables = tables or read_sources(study, progress)
     base: Walk | None = None
     found: list[Universe] = []
     for label, ruleset in chosen:
@@ -255,6 +298,20 @@ def specification_curve(
     return forest(
         rows, id=f"multiverse-{analysis}", title=f"{title}: every rule set", heading="Rule set", banner=banner
     )
+
+
+def multiverse_part(walk: Walk, today: date, progress: Callable[[str], None], banner: str | None) -> Part:
+    """Table and specification curves for the report: the estimates under every rule set of `around`.
+
+    Raises:
+        StudyError: the study compares no two groups.
+    """
+    progress("estimating under other rules of lines")
+    universes = multiverse(walk.study, today, around(walk.study), tables=walk.tables)
+    table = multiverse_table(walk.study, universes, banner)
+    names = [name for name, ratio, _ in universes[0].estimates if ratio is not None]
+    figures = tuple(specification_curve(walk.study, universes, name, banner) for name in names)
+    return Part("Does the answer survive the rules of lines?", "multiverse", "", (table,), figures)
 
 
 def differences(walked: Walk, base: Walk) -> list[tuple[str, str, str]]:
