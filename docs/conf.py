@@ -15,6 +15,6 @@ copyright = "The Sequela authors, Apache-2.0"
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "data"]
 html_theme = "furo"
 html_title = "Sequela"
