@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from sequela.core.outcome import Times
 
+FAR = 1e100  # an information beyond this is that of a step far out of reach
 Distribution = Literal["exponential", "weibull", "lognormal", "loglogistic", "gengamma"]
 
 
@@ -217,7 +218,7 @@ def _fit(times: Times, Z: NDArray[Any], law: Law, free: bool) -> Optimum:
                 value -= float(weights[late] @ cut[0])
                 less = _sums(Z[late], cut, z, weights[late], tau, free)
                 score, information = score - less[0], information - less[1]
-        if not (np.isfinite(value) and np.isfinite(information).all()):
+        if not (np.isfinite(value) and np.abs(information).max() < FAR):  # also where it is NaN
             return Step(-np.inf, np.zeros(len(beta)), np.eye(len(beta)))
         return Step(value, score, positive(information))
 
