@@ -12,6 +12,7 @@ from sequela.audit.design import time_zero
 from sequela.estimates.cox import cox
 from sequela.report.content import Regression, Term
 from sequela.walk.describe import order_of
+from sequela.walk.selecting import selection_notes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,9 +42,11 @@ def regression(
     """Univariate models on everyone whose value is known; one multivariable model on those with all values known."""
     rows = pl.DataFrame({"patient": times.ids}).join(frame, on="patient", how="left", maintain_order="left")
     blocks = [_block(study, name, rows, groups) for name in analysis.variables]
-    single = {block.name: _fit(analysis, [block], times, rows) for block in blocks}
-    entered = [b for b in blocks if analysis.enter == "all" or _overall_p(single[b.name]) <= THRESHOLD]
-    joint = _fit(analysis, entered, times, rows) if entered else None
+    single, entered, joint = _procedure(analysis, blocks, times, rows)
+
+    def choose(some: Times, part: pl.DataFrame, drawn: list[Block]) -> tuple[list[Block], Model | None]:
+        return _procedure(analysis, drawn, some, part)[1:]
+
     terms = tuple(term for block in blocks for term in _terms(block, times, single[block.name], joint))
     n, events = (joint.n, round(joint.events)) if joint else (len(times), int((times.state > 0).sum()))
     return Regression(
@@ -55,8 +58,20 @@ def regression(
         joint.tests.get("likelihood_ratio") if joint else None,
         analysis.ties,
         tuple(block.label for block in entered),
-        tuple(_notes(study, analysis, blocks, times, joint)),
+        (
+            *_notes(study, analysis, blocks, times, joint),
+            *selection_notes(analysis, blocks, times, rows, choose),
+        ),
     )
+
+
+def _procedure(
+    analysis: Cox, blocks: list[Block], times: Times, rows: pl.DataFrame
+) -> tuple[dict[str, Model | None], list[Block], Model | None]:
+    """Each variable alone, those that enter, and their joint model."""
+    single = {block.name: _fit(analysis, [block], times, rows) for block in blocks}
+    entered = [b for b in blocks if analysis.enter == "all" or _overall_p(single[b.name]) <= THRESHOLD]
+    return single, entered, _fit(analysis, entered, times, rows) if entered else None
 
 
 def _block(study: Study, name: str, rows: pl.DataFrame, groups: tuple[str, ...]) -> Block:
