@@ -13,6 +13,7 @@ import rich_click as click
 from click.exceptions import Exit
 
 from sequela.cli.export import export
+from sequela.cli.init import init
 from sequela.cli.placebo import placebo
 
 if TYPE_CHECKING:
@@ -120,27 +121,6 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
 
 
 @sequela.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option(
-    "--template",
-    type=click.Choice(["study", "bench"]),
-    default="study",
-    help="study (patients, by default) or bench (cultures).",
-)
-def init(directory: Path, template: str) -> int:
-    """A new study: a study file with every part explained, and small invented records that run at once.
-
-    Example:  sequela init my-study
-    """
-    from sequela.cli.examples import copy_template
-
-    written = copy_template(directory, template)
-    click.echo(f"{len(written)} files in {directory}/")
-    click.echo(f"next:  sequela check {directory}\n       sequela run {directory}")
-    return OK
-
-
-@sequela.command()
 @STUDY
 @click.option("--show", metavar="CODE", help="Only findings of this code.")
 @JSON
@@ -212,6 +192,7 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
 
 sequela.add_command(placebo)
 sequela.add_command(export)
+sequela.add_command(init)
 
 
 @sequela.command()

@@ -137,6 +137,43 @@ def read_duckdb(source: Source, path: Path, table: str, wanted: Sequence[str] | 
         connection.close()
 
 
+def tables_of(path: Path) -> list[str]:
+    """The tables of a DuckDB file.
+
+    Raises:
+        DataError: R103, no DuckDB file.
+        UsageError: R113, DuckDB is not installed.
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise needs("duckdb", "big", "a DuckDB file") from None
+    connection: Any = _attempt(path, "duckdb", lambda: duckdb.connect(str(path), read_only=True))
+    try:
+        listed = connection.execute("select table_name from information_schema.tables order by 1").fetchall()
+    finally:
+        connection.close()
+    return [row[0] for row in listed]
+
+
+def about(source: Source, path: Path) -> tuple[list[str], dict[str, str]]:
+    """The columns of an SPSS, Stata, SAS or DuckDB file, and their labels.
+
+    Raises:
+        DataError: R103, the file is damaged.
+    """
+    kind = source.format_of(path)
+    if kind == "duckdb":
+        return read_duckdb(source, path, source.table or path.stem, None).columns, {}
+    import pyreadstat
+
+    read: Any = getattr(pyreadstat, _READERS[kind])
+    told: Any = _attempt(path, kind, lambda: read(str(path), metadataonly=True, output_format="polars")[1])
+    return list(told.column_names), {
+        name: label for name, label in told.column_names_to_labels.items() if label
+    }
+
+
 def _statistical(
     source: Source, path: Path, wanted: tuple[str, ...], kind: str, catalogue: Path | None
 ) -> pl.DataFrame:
@@ -147,13 +184,13 @@ def _statistical(
     options: dict[str, Any] = {"output_format": "polars"}
     if source.encoding.lower() not in ("utf-8", "utf8"):
         options["encoding"] = source.encoding
-    about: Any = _attempt(path, kind, lambda: read(str(path), metadataonly=True, **options)[1])
-    columns = _present(source, path, wanted, about.column_names)
+    known: Any = _attempt(path, kind, lambda: read(str(path), metadataonly=True, **options)[1])
+    columns = _present(source, path, wanted, known.column_names)
     if catalogue is not None and kind == "sas7bdat":
         options["catalog_file"] = str(catalogue)
-    frame, about = _attempt(path, kind, lambda: read(str(path), usecols=columns, **options))
+    frame, known = _attempt(path, kind, lambda: read(str(path), usecols=columns, **options))
     plain = {column.heading for column in source.columns if column.codes}
-    labels: Mapping[str, Mapping[Any, str]] = about.variable_value_labels
+    labels: Mapping[str, Mapping[Any, str]] = known.variable_value_labels
     return frame.with_columns(
         labelled(as_text(frame[name]), labels[name]).alias(name)
         for name in columns

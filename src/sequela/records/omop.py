@@ -60,6 +60,16 @@ def read_omop(source: Source, path: Path, wanted: tuple[str, ...], base: Path) -
     return Raw(rows, tuple(findings), sha256=dict.fromkeys(store.beside, ""))
 
 
+def names_of(source: Source, path: Path, base: Path) -> list[str]:
+    """The columns of a table, and those that the vocabulary gives where there is one."""
+    store = _Store(source, path, base)
+    frame = store.read((source.table or path.name.split(".")[0]).lower())
+    if frame is None:
+        return []
+    offered = _offered(frame) if store.read("concept") is not None else []
+    return [*frame.columns, *(name for name in offered if name not in frame.columns)]
+
+
 def _coded(name: str, frame: pl.DataFrame) -> str | None:
     """The column of concept ids behind a name that is asked for."""
     code = "drug_concept_id" if name == INGREDIENT else f"{name}_id"

@@ -74,6 +74,12 @@ def sheets_of(path: Path) -> list[str]:
         return [sheet.title for sheet in book.workbook.worksheets if _filled(sheet)]
 
 
+def header_of(source: Source, path: Path) -> list[str]:
+    """The names of the columns of a sheet; empty ones where a column has none."""
+    with _Book(path, values=True) as book:
+        return _rows(source, _sheet(source, path, book.workbook))[0]
+
+
 class _Book:
     """A workbook opened for reading, and closed again."""
 

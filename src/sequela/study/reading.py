@@ -22,7 +22,7 @@ from sequela.study.parts import Part
 from sequela.study.positions import lines_of, nearest_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sequela.study.positions import Path as KeyPath
 
@@ -31,9 +31,9 @@ def read(path: str | Path) -> Study:
     """The study of a file, or of the `study.toml` in a directory.
 
     Raises:
-        StudyError: the file is missing, no TOML, has unknown or missing keys, wrong values, an expression
-            that cannot be read or names something unknown, or overlapping sequence groups. All faults of
-            one stage are reported together.
+        StudyError: the file is missing, no TOML, has decisions left open (TODO), unknown or missing keys, wrong
+            values, an expression that cannot be read or names something unknown, or overlapping sequence groups.
+            All faults of one stage are reported together.
     """
     file = Path(path)
     if file.is_dir():
@@ -44,6 +44,8 @@ def read(path: str | Path) -> Study:
     except tomllib.TOMLDecodeError as fault:
         raise StudyError(_syntax(file, text, fault)) from None
     places = lines_of(text)
+    if undecided := list(_undecided(file, places, document)):
+        raise StudyError(undecided)
     root = _root(document)
     if root is Study:
         document, unnamed = expand(document)
@@ -62,6 +64,35 @@ def read(path: str | Path) -> Study:
     if any(finding.severity == "error" for finding in faults):
         raise StudyError(faults)
     return study
+
+
+def decisions(path: Path) -> list[Finding]:
+    """What a person has still to decide in a study file: every value that starts with TODO, with its line.
+
+    Raises:
+        StudyError: the file is missing or no TOML.
+    """
+    text = _text(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise StudyError(_syntax(path, text, fault)) from None
+    return list(_undecided(path, lines_of(text), document))
+
+
+def _undecided(file: Path, places: dict[KeyPath, int], told: Any, key: KeyPath = ()) -> Iterator[Finding]:
+    if isinstance(told, str) and told.startswith("TODO"):
+        finding = Finding(
+            "S150", "error", told.removeprefix("TODO").lstrip(": ") or "a decision is left open",
+            found=told, allowed="a decision", remedy="write it in place of the TODO",
+        )  # fmt: skip
+        yield _locate(file, places, key, finding)
+    elif isinstance(told, dict):
+        for name, inner in told.items():
+            yield from _undecided(file, places, inner, (*key, name))
+    elif isinstance(told, list):
+        for place, inner in enumerate(told):
+            yield from _undecided(file, places, inner, (*key, place))
 
 
 def schema() -> str:

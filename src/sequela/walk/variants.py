@@ -51,9 +51,7 @@ def variants_of(walk: Walk) -> tuple[Variants, ...]:
             heading = Heading(
                 f"variants-{analysis.endpoint}-{len(found) + 1}", analysis.title, "", people.words
             )
-            late = any(
-                clock.selective and clock.analysis == analysis.id for clock in time_zero(walk.study)
-            )
+            late = any(clock.selective and clock.analysis == analysis.id for clock in time_zero(walk.study))
             found[key] = _table(walk, analysis.endpoint, people, heading, late=late)
     return tuple(found.values())
 

@@ -1,0 +1,113 @@
+"""What a column seems to hold, judged by its values alone: its type, its words, its dates' format, its range."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import polars as pl
+
+from sequela.records.dates import FORMATS, formats_of, parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Type = Literal["text", "integer", "number", "date", "category", "empty"]
+MOST_LEVELS: Final = 12
+_SIGNS: Final = frozenset({".", "-", "--", "?", "*", "/"})
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A column, as its values tell.
+
+    Attributes:
+        name, label: the heading, and what a labelled file or a dictionary says of it.
+        type: dates win over numbers, numbers over words; a `category` has at most 12 words that come again.
+        n, distinct: cells that are filled, and how many different ones.
+        words: the different words, the commonest first, at most 13.
+        missing: words among them that mean missing.
+        formats: of dates, those that fit every cell; several where days and months could be exchanged.
+        minimum, maximum: of numbers.
+        levels: code to word, where a dictionary says so.
+    """
+
+    name: str
+    type: Type
+    n: int
+    distinct: int
+    words: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    label: str = ""
+    levels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@cache
+def vocabulary() -> Mapping[str, Any]:
+    """What columns are called, by what they mean: `data/columns.toml`."""
+    return tomllib.loads((files("sequela") / "data" / "columns.toml").read_text("utf-8"))
+
+
+def plain(words: str) -> str:
+    """A heading or word without capitals, accents and signs: `DataNascita`, `data_di-nascità` → `data nascita`, …"""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words)
+    ascii_ = unicodedata.normalize("NFKD", spaced.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    return " ".join(re.findall(r"[a-z0-9]+", ascii_.lower()))
+
+
+def means(word: str, what: str) -> bool:
+    """Whether a word is one of those that mean `missing`, `yes`, `no`, `dead` or `alive`."""
+    if what == "missing" and (word.strip() in _SIGNS or re.fullmatch(r"\[[A-Za-z ]+\]", word.strip())):
+        return True  # [Not Available], [Discrepancy]: the way of TCGA and cBioPortal
+    return plain(word) in vocabulary()["words"][what]
+
+
+def profile(
+    name: str, values: pl.Series, label: str = "", levels: Mapping[str, str] | None = None
+) -> Profile:
+    """The profile of a column of text."""
+    filled = values.cast(pl.String).str.strip_chars()
+    filled = filled.filter(filled.is_not_null() & (filled != ""))
+    counts = filled.value_counts(sort=True)
+    all_words: list[str] = counts[counts.columns[0]].to_list()
+    missing = tuple(word for word in all_words[:5000] if means(word, "missing"))
+    known = [word for word in all_words if word not in missing]
+    n = int(counts.filter(~pl.col(counts.columns[0]).is_in(list(missing)))["count"].sum())
+    told: Any = {"missing": missing, "label": label, "levels": levels or {}}
+    base = (n, len(known), tuple(known[: MOST_LEVELS + 1]))
+    if not known:
+        return Profile(name, "empty", *base, **told)
+    formats = _formats(known)
+    if formats:
+        return Profile(name, "date", *base, formats=formats, **told)
+    numbers = pl.Series(known).cast(pl.Float64, strict=False)
+    sound = numbers.filter(numbers.is_finite().fill_null(value=False))
+    # A few stray words do not make a column of numbers one of words: the check lists them one by one.
+    if len(sound) * 20 >= len(known) * (19 if len(known) >= 20 else 20) and not _codes(known):
+        whole = bool((sound == sound.round(0)).all())
+        low, high = float(sound.min()), float(sound.max())  # pyright: ignore[reportArgumentType]
+        return Profile(name, "integer" if whole else "number", *base, minimum=low, maximum=high, **told)
+    few = len(known) <= MOST_LEVELS and (len(known) * 2 <= n or len(known) <= 2)
+    return Profile(name, "category" if few or levels else "text", *base, **told)
+
+
+def _codes(words: Sequence[str]) -> bool:
+    """Numbers that start with a zero are codes: 007."""
+    return any(len(word) > 1 and word[0] == "0" and word.isdigit() for word in words)
+
+
+def _formats(words: Sequence[str]) -> tuple[str, ...]:
+    """The formats in which every word is a date, or a part of one; none where no word is a whole date."""
+    whole = [word for word in words if formats_of(word)]
+    if not whole or all(re.fullmatch(r"\d{8}", word) for word in whole):
+        return ()  # eight digits may as well be a number
+    candidates = [form for form in formats_of(whole[0]) if form in FORMATS]
+    return tuple(form for form in candidates if all(parse_date(word, form) for word in words))
