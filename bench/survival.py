@@ -1,9 +1,9 @@
 """Survival engines side by side: CPU seconds on one thread, median of rounds, extra memory.
 
-    python -m bench.survival [--small] [--out docs/performance.md]
+    python -m bench.survival [--only cox km_late ...] [--sizes 555 10000 ...] [--resume] [--page]
 
-Every cell is a process of its own; the engines take turns inside a round. An engine is left out of larger
-sizes once a run took longer than the patience, and the table says so.
+Every engine is a process of its own; in every cell they take turns. What was measured is merged into
+bench/survival.json after every cell, so that tasks can be run one at a time, and docs/performance.md is made from it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -24,37 +23,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.survival_page import ENGINES, LEFT_OUT, TASKS, known, page, shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 THREADS = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
 )
-SIZES = (555, 10_000, 100_000, 1_000_000)
-TASKS = {
-    "km": "Kaplan-Meier, whole days",
-    "km_cont": "Kaplan-Meier, continuous times",
-    "km_late": "Kaplan-Meier, delayed entry",
-    "logrank": "log-rank, 2 groups",
-    "logrank_cont": "log-rank, 2 groups, continuous times",
-    "logrank_strata": "log-rank, 5 groups, 20 strata",
-    "rmst": "restricted mean",
-    "aj": "Aalen-Johansen, 2 causes",
-    "cox_1": "Cox, 1 covariate",
-    "cox_10": "Cox, 10 covariates",
-    "cox_50": "Cox, 50 covariates",
-    "cox_10_cont": "Cox, 10 covariates, continuous times",
-    "cox_10_late": "Cox, 10 covariates, delayed entry",
-    "cox_10_stop": "Cox, 10 covariates, start-stop rows",
-    "cox_10_strata": "Cox, 10 covariates, 20 strata",
-    "cox_10_cluster": "Cox, 10 covariates, robust by 50 clusters",
-    "medians": "1,000 bootstrap medians",
-    "boot_cox": "1,000 bootstrap Cox fits, 5 covariates",
-    "univariate": "200 univariate Cox models",
-}
+SIZES = (555, 10_000, 100_000, 1_000_000, 10_000_000)
 ONLY = {"medians": (555,), "boot_cox": (555,), "univariate": (10_000, 100_000)}
-ENGINES = ("sequela", "R survival", "lifelines", "scikit-survival", "statsmodels")
-PATIENCE = 12.0  # seconds that an engine other than Sequela and R may need at the next size
+LARGEST = ("km", "km_cont", "km_late", "logrank", "rmst")  # tasks that are also run on ten million rows
+PATIENCE = {"R survival": 70.0}  # CPU seconds that a cell may be expected to take, judged by the size before
+PEERS = 8.0  # the same for the others but Sequela
+AGAIN = ("sequela", "R survival", "limit")  # engines that take part in the later rounds
+SLOW = 2.0  # CPU seconds from which one round has to do
 
 
 def columns(task: str, n: int) -> dict[str, np.ndarray]:
@@ -97,8 +80,9 @@ def sequela(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any]:
     from sequela.core.outcome import Times
     from sequela.estimates.competing import aalen_johansen
     from sequela.estimates.cox import cox
+    from sequela.estimates.cox_samples import bootstrap_cox
     from sequela.estimates.curves import kaplan_meier
-    from sequela.estimates.resampling import bootstrap_medians, draws
+    from sequela.estimates.resampling import bootstrap_medians
     from sequela.estimates.tests import log_rank
 
     def times() -> Times:
@@ -116,17 +100,39 @@ def sequela(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any]:
     if task == "medians":
         return lambda: bootstrap_medians(times(), rng, 1000)
     if task == "boot_cox":
-        return lambda: [cox(times().take(rows), X[rows]) for rows in draws(len(X), rng, 1000)]
+        return lambda: bootstrap_cox(times(), X, rng, 1000)
     if task == "univariate":
         return lambda: [cox(times(), X[:, j]) for j in range(X.shape[1])]
     return lambda: cox(times(), X, strata=d.get("strata"), cluster=d.get("cluster"))
+
+
+def limit(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any]:
+    """What no engine can go below: one count or sort of the times, or one product X'X."""
+    if "X" in d:
+        return lambda: d["X"].T @ d["X"]
+    if task.endswith("cont"):
+        return lambda: np.sort(d["time"])
+    day = d["time"].astype(np.intp)
+    if task == "medians":
+        return lambda: [np.bincount(day) for _ in range(1000)]
+    return lambda: np.bincount(day)
 
 
 def lifelines(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any] | None:
     import pandas as pd
     from lifelines import AalenJohansenFitter, CoxPHFitter, KaplanMeierFitter
     from lifelines.statistics import multivariate_logrank_test
+    from lifelines.utils import restricted_mean_survival_time
 
+    if task == "medians":
+        return lambda: [
+            KaplanMeierFitter().fit(d["time"][rows], d["state"][rows]).median_survival_time_
+            for rows in samples(len(d["time"]))
+        ]
+    if task == "rmst":
+        return lambda: restricted_mean_survival_time(
+            KaplanMeierFitter().fit(d["time"], d["state"]), t=1000, return_variance=True
+        )
     if task in ("km", "km_cont", "km_late"):
         return lambda: KaplanMeierFitter().fit(d["time"], d["state"], entry=d.get("entry"))
     if task in ("logrank", "logrank_cont"):
@@ -163,7 +169,14 @@ def scikit_survival(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any] | 
 
 def statsmodels(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any] | None:
     from statsmodels.duration.api import PHReg, SurvfuncRight, survdiff
+    from statsmodels.duration.survfunc import CumIncidenceRight
 
+    if task == "aj":
+        return lambda: CumIncidenceRight(d["time"], d["state"].astype(int))
+    if task == "medians":
+        return lambda: [
+            SurvfuncRight(d["time"][rows], d["state"][rows]).quantile(0.5) for rows in samples(len(d["time"]))
+        ]
     if task in ("km", "km_cont", "km_late"):
         return lambda: SurvfuncRight(d["time"], d["state"], entry=d.get("entry"))
     if task.startswith("logrank"):
@@ -175,34 +188,56 @@ def statsmodels(task: str, d: dict[str, np.ndarray]) -> Callable[[], Any] | None
     return None
 
 
+def samples(n: int) -> list[np.ndarray]:
+    """Rows of 1,000 bootstrap samples."""
+    return list(np.random.default_rng(1).integers(0, n, (1000, n)))
+
+
 PYTHON = {
     "sequela": sequela,
+    "limit": limit,
     "lifelines": lifelines,
     "scikit-survival": scikit_survival,
     "statsmodels": statsmodels,
 }
 
 
-def worker(engine: str, task: str, n: int, rounds: int) -> None:
-    """One cell in a process of its own; prints JSON."""
+def worker(engine: str) -> None:
+    """Answers each line "task n rounds" with JSON; rounds are negative when memory is to be traced too."""
     import warnings
 
     warnings.simplefilter("ignore")
-    run = PYTHON[engine](task, columns(task, n))
+    for line in sys.stdin:
+        task, n, rounds = line.split()
+        answer: Any = None
+        try:
+            answer = timed(engine, task, int(n), int(rounds))
+        except Exception as error:
+            print(f"  {engine} {task} {n}: {error!r}", file=sys.stderr, flush=True)
+        print(json.dumps(answer), flush=True)
+
+
+def timed(engine: str, task: str, n: int, rounds: int) -> dict[str, Any] | None:
+    """CPU seconds of each round, after one run on little data that pays for imports."""
+    data = columns(task, n)
+    run = PYTHON[engine](task, data)
     if run is None:
-        print(json.dumps(None))
-        return
-    PYTHON[engine](
-        task if task.startswith(("km", "logrank", "cox")) else "km", small(task)
-    )()  # imports, caches
-    spent = []
-    for _ in range(rounds):
+        return None
+    small = task if task.startswith(("km", "logrank", "cox")) else "km"
+    warm = PYTHON[engine](small, columns(small, 300))
+    if warm:
+        warm()
+    spent: list[float] = []
+    for _ in range(abs(rounds)):
         inner, start = 0, time.process_time()
         while inner == 0 or time.process_time() - start < 0.02:
             run()
             inner += 1
         spent.append((time.process_time() - start) / inner)
-    print(json.dumps({"seconds": spent, "memory": traced(run) if spent[-1] < 5 else float("nan")}))
+    told = {"seconds": spent, "data": sum(column.nbytes for column in data.values()) / 2**20}
+    if rounds < 0 and engine == "sequela":
+        told["memory"] = traced(run)
+    return told
 
 
 def traced(run: Callable[[], Any]) -> float:
@@ -214,164 +249,115 @@ def traced(run: Callable[[], Any]) -> float:
     return peak / 2**20
 
 
-def small(task: str) -> dict[str, np.ndarray]:
-    return columns(task if task.startswith(("km", "logrank", "cox")) else "km", 300)
+class Crew:
+    """One process per Python engine, kept for all its cells: imports are paid once. R starts anew for each."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.environment = {**os.environ, **THREADS}
+
+    def ask(self, engine: str, task: str, n: int, rounds: int) -> dict[str, Any] | None:
+        """Seconds of each round, and megabytes; None when the engine cannot."""
+        if engine == "R survival":
+            return self.run_r(task, n, abs(rounds))
+        if engine not in self.processes:
+            command = [sys.executable, "-m", "bench.survival", "--worker", engine]
+            self.processes[engine] = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment
+            )
+        process = self.processes[engine]
+        assert process.stdin and process.stdout
+        process.stdin.write(f"{task} {n} {rounds}\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    def run_r(self, task: str, n: int, rounds: int) -> dict[str, Any] | None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, values in columns(task, n).items():
+                np.ascontiguousarray(values, float).tofile(Path(folder) / name)
+            command = ["Rscript", str(Path(__file__).with_name("survival.R")), task, folder, str(rounds)]
+            done = subprocess.run(command, capture_output=True, text=True, env=self.environment, check=False)
+        if done.returncode:
+            print(f"  R {task} {n}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+            return None
+        words = [line.split() for line in done.stdout.splitlines()]
+        seconds = [float(line[1]) for line in words if line and line[0] == "round"]
+        memory = next(float(line[1]) for line in words if line and line[0] == "memory")
+        return {"seconds": seconds, "memory": memory}
 
 
-def measure(engine: str, task: str, n: int, rounds: int, folder: Path) -> dict[str, Any] | None:
-    environment = {**os.environ, **THREADS}
-    if engine == "R survival":
-        for name, values in columns(task, n).items():
-            np.ascontiguousarray(values, float).tofile(folder / name)
-        command = ["Rscript", str(Path(__file__).with_name("survival.R")), task, str(folder), str(rounds)]
-    else:
-        command = [sys.executable, "-m", "bench.survival", "--worker", engine, task, str(n), str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=900)
-    for path in folder.iterdir():
-        path.unlink()
-    if done.returncode:
-        print(f"  {engine} {task} {n}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return None
-    if engine != "R survival":
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    words = [line.split() for line in done.stdout.splitlines()]
-    seconds = [float(line[1]) for line in words if line and line[0] == "round"]
-    return {
-        "seconds": seconds,
-        "memory": next(float(line[1]) for line in words if line and line[0] == "memory"),
-    }
-
-
-def cell(task: str, n: int, engines: list[str], rounds: int) -> dict[str, dict[str, Any]]:
-    """All engines in turn, `rounds` times; R's clock ticks in milliseconds, so small sizes repeat more."""
+def cell(crew: Crew, task: str, n: int, engines: list[str], rounds: int) -> dict[str, dict[str, Any]]:
+    """All engines in turn, then Sequela, R and the limit again; R's clock ticks in milliseconds, so it repeats more."""
     found: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        for turn in range(rounds):
-            for engine in engines:
-                if turn and (engine not in found or statistics.median(found[engine]["seconds"]) > 3):
-                    continue
-                short = n <= 10_000 and task not in ("medians", "boot_cox", "univariate")
-                repeats = 20 if short and engine == "R survival" else 1
-                result = measure(engine, task, n, repeats, Path(name))
-                if result is None:
-                    continue
-                cells = found.setdefault(engine, {"seconds": [], "memory": result["memory"]})
-                cells["seconds"].append(statistics.mean(result["seconds"]))
-    return found
-
-
-def shown(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 10 else f"{1000 * seconds:,.{2 if seconds < 0.1 else 0}f}"
-
-
-def ratio(r: float, own: float) -> str:
-    return f"{r / own:.0f}×" if r / own >= 10 else f"{r / own:.1f}×" if r >= own else f"1/{own / r:.1f}"
-
-
-HEAD = "| | n | " + " | ".join(ENGINES) + " | extra MB: sequela / R |"
-
-
-def rows(task: str, sizes: dict[int, dict[str, Any]]) -> list[str]:
-    """The lines of one task: a size each."""
-    lines = []
-    for n, found in sizes.items():
-        r = statistics.median(found["R survival"]["seconds"]) if "R survival" in found else None
-        row = [TASKS[task] if n == next(iter(sizes)) else "", f"{n:,}"]
-        for engine in ENGINES:
-            if engine not in found:
-                row.append("–")
+    for turn in range(rounds):
+        for engine in engines:
+            if turn and (engine not in AGAIN or engine not in found or found[engine]["seconds"][0] > SLOW):
                 continue
-            own = statistics.median(found[engine]["seconds"])
-            row.append(shown(own) + (f" ({ratio(r, own)})" if r and engine != "R survival" else ""))
-        memory = [f"{found[e]['memory']:.0f}" if e in found else "–" for e in ("sequela", "R survival")]
-        lines.append("| " + " | ".join([*row, " / ".join(memory)]) + " |")
-    return lines
-
-
-def known(path: Path) -> dict[str, list[str]]:
-    """Lines of an earlier page by task, so that single tasks can be run again."""
-    title, found = "", {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(cells) == len(ENGINES) + 3 and line != HEAD and not cells[0].startswith("---"):
-            title = cells[0] or title
-            found.setdefault(title, []).append(line)
+            repeats = repeated(engine, task, n)
+            result = crew.ask(engine, task, n, repeats if turn else -repeats)
+            if result is not None:
+                cells = found.setdefault(engine, {**result, "seconds": []})
+                cells["seconds"].append(round(central(result["seconds"]), 9))
     return found
 
 
-def table(results: dict[str, dict[int, dict[str, Any]]], earlier: dict[str, list[str]]) -> str:
-    lines = [HEAD, "|---|---:|" + "---:|" * (len(ENGINES) + 1)]
-    for task, title in TASKS.items():
-        lines += rows(task, results[task]) if task in results else earlier.get(title, [])
-    return "\n".join(lines)
+def repeated(engine: str, task: str, n: int) -> int:
+    """Runs inside one turn: R's clock ticks in milliseconds, and Sequela and the limit cost next to nothing."""
+    if task in ("medians", "boot_cox", "univariate"):
+        return 1
+    if engine in ("sequela", "limit"):
+        return 3
+    return 1 if engine != "R survival" or n > 10_000 else 20 if n <= 1000 else 5
 
 
-def floor(n: int = 1_000_000) -> str:
-    """What the machine itself needs: one pass over the data, one matrix product."""
-    X = np.random.default_rng(1).normal(size=(n, 10))
-    day = np.arange(n) % 4000
+def central(seconds: list[float]) -> float:
+    """The mean of many ticks, the median of few runs."""
+    return statistics.mean(seconds) if len(seconds) > 3 else statistics.median(seconds)
 
-    def spent(run: Callable[[], Any]) -> float:
-        rounds = []
-        for _ in range(5):
-            start = time.process_time()
-            run()
-            rounds.append(time.process_time() - start)
-        return 1000 * statistics.median(rounds)
 
-    limits = {
-        "counting whole days once": lambda: np.bincount(day),
-        "sorting": lambda: np.sort(X[:, 0]),
-        "one product X'X with 10 columns": lambda: X.T @ X,
-        "X b": lambda: X @ np.ones(10),
-        "exp": lambda: np.exp(X[:, 0]),
-    }
-    told = ", ".join(f"{name} {spent(run):.1f} ms" for name, run in limits.items())
-    return f"The machine's own limits at n = {n:,}: {told}."
+def affordable(task: str, n: int, engine: str, earlier: dict[str, Any]) -> bool:
+    """Whether the engine, judged by the size before, keeps within its patience."""
+    if engine in ("sequela", "limit"):
+        return True
+    before = [size for size in earlier if int(size) < n]
+    if not before:
+        return (task, engine) not in LEFT_OUT
+    last = max(before, key=int)
+    if engine not in earlier[last]:
+        return False
+    took = statistics.median(earlier[last][engine]["seconds"])
+    return took * n / int(last) <= PATIENCE.get(engine, PEERS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worker", nargs=4)
-    parser.add_argument("--small", action="store_true", help="only n = 555 and 10,000")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs="*", default=[""], help="tasks whose name begins so")
+    parser.add_argument("--sizes", nargs="*", type=int, default=SIZES)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument(
-        "--tasks", nargs="*", default=list(TASKS), choices=list(TASKS), help="others are kept from the page"
-    )
+    parser.add_argument("--resume", action="store_true", help="leave out cells that were measured already")
+    parser.add_argument("--page", action="store_true", help="measure nothing, write the page again")
+    parser.add_argument("--data", type=Path, default=Path(__file__).with_name("survival.json"))
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     arguments = parser.parse_args()
     if arguments.worker:
-        engine, task, n, rounds = arguments.worker
-        worker(engine, task, int(n), int(rounds))
+        worker(arguments.worker)
         return
-    engines = [engine for engine in ENGINES if engine != "R survival" or shutil.which("Rscript")]
-    results: dict[str, dict[int, dict[str, Any]]] = {}
-    lost: dict[str, set[str]] = {}
-    earlier = known(arguments.out)
-    for task in arguments.tasks:
-        for n in ONLY.get(task, SIZES):
-            if arguments.small and n > 10_000:
+    results, crew = known(arguments.data), Crew()
+    engines = [e for e in (*ENGINES, "limit") if e != "R survival" or shutil.which("Rscript")]
+    chosen = [task for task in TASKS if task.startswith(tuple(arguments.only))]
+    for n in () if arguments.page else arguments.sizes:  # one size of all tasks after the other
+        for task in chosen:
+            sizes = ONLY.get(task, SIZES if task in LARGEST else SIZES[:-1])
+            cells = results.setdefault(task, {})
+            if n not in sizes or (arguments.resume and str(n) in cells):
                 continue
-            running = [engine for engine in engines if engine not in lost.get(task, set())]
-            found = cell(task, n, running, arguments.rounds)
-            results.setdefault(task, {})[n] = found
-            for engine in running:
-                took = statistics.median(found[engine]["seconds"]) if engine in found else 0.0
-                if engine not in found or (engine not in ("sequela", "R survival") and took * 10 > PATIENCE):
-                    lost.setdefault(task, set()).add(engine)
-            times = {e: shown(statistics.median(f["seconds"])) for e, f in found.items()}
+            running = [e for e in engines if affordable(task, n, e, cells)]
+            cells[str(n)] = cell(crew, task, n, running, arguments.rounds)
+            arguments.data.write_text(json.dumps(results, indent=1) + "\n")
+            times = {e: shown(statistics.median(f["seconds"])) for e, f in cells[str(n)].items()}
             print(task, n, times, flush=True)
-            arguments.out.write_text(page(results, arguments.rounds, earlier))
-
-
-def page(results: dict[str, dict[int, dict[str, Any]]], rounds: int, earlier: dict[str, list[str]]) -> str:
-    text = Path(__file__).with_name("performance.template.md").read_text()
-    machine = f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"
-    return (
-        text.replace("{{machine}}", machine)
-        .replace("{{table}}", table(results, earlier))
-        .replace("{{floor}}", floor())
-    )
+    arguments.out.write_text(page(results, PEERS, PATIENCE["R survival"]))
 
 
 if __name__ == "__main__":

@@ -17,13 +17,14 @@ from sequela.estimates.comparisons import fisher, mann_whitney
 from sequela.estimates.competing import aalen_johansen, cause_specific
 from sequela.estimates.concordance import concordance
 from sequela.estimates.cox import cox
+from sequela.estimates.cox_samples import bootstrap_cox
 from sequela.estimates.curves import kaplan_meier
 from sequela.estimates.exact import subset_moments
 from sequela.estimates.finegray import fine_gray
 from sequela.estimates.outofcore import cox_blocks
 from sequela.estimates.parametric import parametric
 from sequela.estimates.penalised import firth
-from sequela.estimates.resampling import bootstrap_medians
+from sequela.estimates.resampling import bootstrap_medians, draws
 from sequela.estimates.risk import RiskTable, merge, risk_table
 from sequela.estimates.splines import royston_parmar
 from sequela.estimates.tests import log_rank
@@ -333,6 +334,26 @@ def test_bootstrap_medians_are_medians_of_samples() -> None:
     rows = np.random.default_rng(11).integers(0, 40, (20, 40))
     slow = [kaplan_meier(times.take(sample)).median().value for sample in rows]
     assert found == pytest.approx(slow, nan_ok=True)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("late", [False, True])
+def test_bootstrap_cox_is_a_model_of_each_sample(ties: str, late: bool) -> None:
+    times, X = trial(9, 80, late=late)
+    found = bootstrap_cox(times, X, np.random.default_rng(11), 30, ties)
+    samples = draws(80, np.random.default_rng(11), 30)
+    slow = [cox(times.take(rows), X[rows], ties=ties).coef for rows in samples]
+    assert found == pytest.approx(np.array(slow), abs=1e-9)
+
+
+def test_bootstrap_cox_names_no_number_where_a_sample_has_none() -> None:
+    """A column that varies in few subjects is constant or separates in many samples."""
+    times = Times(np.arange(1.0, 21), np.arange(20) % 2)
+    X = np.column_stack([np.arange(20) < 2, np.random.default_rng(1).normal(size=20)]).astype(float)
+    found = bootstrap_cox(times, X, np.random.default_rng(3), 40)
+    slow = [cox(times.take(rows), X[rows]).coef for rows in draws(20, np.random.default_rng(3), 40)]
+    assert np.isnan(found).any() and not np.isnan(found).all()
+    assert found == pytest.approx(np.array(slow), abs=1e-8, nan_ok=True)
 
 
 def test_band_probabilities_by_simulation() -> None:

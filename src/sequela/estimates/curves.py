@@ -259,7 +259,8 @@ def _curve(
     convention: str,
 ) -> Curve:
     survival, variance, hazard, hazard_variance = rule(table)
-    keep = across(table.exits) > 0
+    leaves = across(table.exits) > 0
+    keep = slice(None) if leaves.all() else leaves  # a slice copies nothing
     at_risk = table.at_risk()[keep]
     survival, variance = survival[keep], variance[keep]
     lower, upper = limits(survival, np.sqrt(variance), level, interval)

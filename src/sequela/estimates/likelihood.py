@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequela.estimates.tiesums import tie_sums
+from sequela.estimates.tiesums import power_sums, tie_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +48,11 @@ class Problem:
         if self.weights is None:
             return self.sets.deaths.astype(float)
         return self.sets.tied_sum(self.weights[self.sets.event])
+
+    @cached_property
+    def powers(self) -> NDArray[Any]:
+        """Power sums of the tied event times, the same in every step."""
+        return power_sums(self.sets.deaths[self.carriers.at])
 
     @cached_property
     def observed(self) -> NDArray[Any]:
@@ -113,12 +118,14 @@ def scalars(problem: Problem, risk: NDArray[Any]) -> Scalars:
         inverse = 1 / total
         hazard, log_den, none = mass * inverse, float(mass @ np.log(total)), np.zeros(len(total))
         parts = Scalars(hazard, none, hazard * inverse, none, none, log_den, mass)
-        return _tied(parts, sets.deaths[at], events, inverse[at], at) if len(at) else parts
+        return _tied(problem, parts, events * inverse[at], inverse[at]) if len(at) else parts
 
 
-def _tied(plain: Scalars, deaths: NDArray[Any], events: NDArray[Any], inverse: Any, at: Any) -> Scalars:
-    """The scalars of a step with Efron's sums at the tied event times `at`."""
-    sums = tie_sums(deaths, events * inverse)
+def _tied(problem: Problem, plain: Scalars, share: NDArray[Any], inverse: NDArray[Any]) -> Scalars:
+    """The scalars of a step with Efron's sums at the tied event times; `share` is E0/S0, `inverse` 1/S0 there."""
+    at = problem.carriers.at
+    deaths = problem.sets.deaths[at]
+    sums = tie_sums(deaths, share, problem.powers)
     each = plain.mass[at] / deaths
     once, twice = each * inverse, each * inverse * inverse
 

@@ -8,7 +8,7 @@ to the last bit, because only whole numbers are added.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +63,20 @@ class RiskTable:
         """Rows counted."""
         return int(self.exits.sum())
 
-    @property
+    @cached_property
     def events(self) -> NDArray[Any]:
-        """Events of any cause at each row, weighted."""
-        return across(self.leaving[:, 1:])
+        """Events of any cause at each row, weighted; formed once, read-only."""
+        return fixed(across(self.leaving[:, 1:]))
+
+    @cached_property
+    def _at_risk(self) -> NDArray[Any]:
+        return fixed(self._net(False))
 
     def at_risk(self, squared: bool = False) -> NDArray[Any]:
-        """Weighted number at risk at each row's time in its own group and stratum (m values)."""
+        """Weighted number at risk at each row's time in its own group and stratum (m values, read-only)."""
+        return fixed(self._net(True)) if squared else self._at_risk
+
+    def _net(self, squared: bool) -> NDArray[Any]:
         leaving = across(self.leaving_squared if squared else self.leaving)
         entered = self.entered_squared if squared else self.entered
         net = leaving - entered  # a row entering at t is not yet at risk at t: both count from t onwards
@@ -96,6 +103,12 @@ class RiskTable:
         if other == 0:  # so that sum(tables) works
             return self
         return NotImplemented
+
+
+def fixed(values: NDArray[Any]) -> NDArray[Any]:
+    """The array, no longer to be written to."""
+    values.flags.writeable = False
+    return values
 
 
 def across(columns: NDArray[Any]) -> NDArray[Any]:

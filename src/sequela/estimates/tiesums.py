@@ -38,11 +38,10 @@ class TieSums:
     log: NDArray[Any]
 
 
-def tie_sums(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
-    """The sums for `deaths` tied events at each of J times, whose share is r."""
-    if deaths.sum() > HEAVY * len(deaths):
-        return _expanded(deaths, r)
-    return _listed(deaths, r)
+def tie_sums(deaths: NDArray[Any], r: NDArray[Any], powers: NDArray[Any] | None = None) -> TieSums:
+    """The sums for `deaths` tied events at each of J times, whose share is r; `powers` as by `power_sums`."""
+    powers = power_sums(deaths) if powers is None else powers
+    return _expanded(deaths, r, powers) if len(powers) else _listed(deaths, r)
 
 
 def _listed(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
@@ -56,10 +55,9 @@ def _listed(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
     return TieSums(*(np.add.reduceat(column, first) for column in columns))
 
 
-def _expanded(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
+def _expanded(deaths: NDArray[Any], r: NDArray[Any], sums: NDArray[Any]) -> TieSums:
     near = np.where(r <= SMALL, r, 0.0)
-    sums = _power_sums(deaths)
-    powers = near[:, None] ** np.arange(TERMS)
+    powers = np.vander(near, TERMS, increasing=True)
     counted = powers * np.arange(1, TERMS + 1)
     logs = powers[:, 1:] / np.arange(1, TERMS)
 
@@ -82,12 +80,14 @@ def _expanded(deaths: NDArray[Any], r: NDArray[Any]) -> TieSums:
     return found
 
 
-def _power_sums(deaths: NDArray[Any]) -> NDArray[Any]:
-    """Sum of f^k over f = 0, 1/d, ..., (d-1)/d for k = 0 ... TERMS + 1 (J columns of k)."""
-    d = deaths.astype(float)[:, None]
-    sums = d * (d ** -np.arange(TERMS + 2.0) @ _coefficients())
-    sums[:, 0] = d[:, 0]
-    sums[d[:, 0] == 1, 1:] = 0
+def power_sums(deaths: NDArray[Any]) -> NDArray[Any]:
+    """Sum of f^k over f = 0, 1/d, ..., (d-1)/d for k = 0 ... TERMS + 1 (J columns of k); empty where ties are few."""
+    if deaths.sum() <= HEAVY * len(deaths):
+        return np.zeros((0, TERMS + 2))
+    d = deaths.astype(float)
+    sums = d[:, None] * (np.vander(1 / d, TERMS + 2, increasing=True) @ _coefficients())
+    sums[:, 0] = d
+    sums[d == 1, 1:] = 0
     return sums
 
 

@@ -295,7 +295,8 @@ def summarise(fits: tuple[Fit, ...]) -> Fit:
     names = list(first.parameters)
     logged = {name for name in names if first.form.logged(name)}
     parameters = {
-        name: over_experiments([f.parameters[name] for f in fits], name in logged, first.level) for name in names
+        name: over_experiments([f.parameters[name] for f in fits], name in logged, first.level)
+        for name in names
     }
     doses = first.form.log_dose
     summary = {
