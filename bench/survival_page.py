@@ -125,21 +125,18 @@ def aims(results: Results) -> str:
 
 def slower(results: Results) -> str:
     """Cells in which R is faster, or another engine."""
-    behind = {"R survival": [], "others": []}
-    for task, sizes in results.items():
-        for n, found in sizes.items():
-            if "sequela" not in found:
-                continue
-            own = median(found["sequela"])
+    behind: dict[str, list[str]] = {engine: [] for engine in ENGINES[1:]}
+    for task in TASKS:
+        for n, found in results.get(task, {}).items():
             for engine in ENGINES[1:]:
-                if engine in found and median(found[engine]) < own:
-                    key = engine if engine == "R survival" else "others"
-                    behind[key].append(f"{engine} in {TASKS[task]} at {int(n):,}")
-    told = [f"R is faster in: {'; '.join(behind['R survival']) or 'no cell'}."]
-    told.append(
-        f"Of the others, {'; '.join(behind['others']) or 'none'} {'is' if behind['others'] else ''} faster."
+                if {"sequela", engine} <= set(found) and median(found[engine]) < median(found["sequela"]):
+                    behind[engine].append(f"{TASKS[task]} at {int(n):,}")
+    return " ".join(
+        f"{engine} is faster than Sequela in {len(cells)} cells: {'; '.join(cells)}."
+        if cells
+        else f"{engine} is faster in no cell."
+        for engine, cells in behind.items()
     )
-    return " ".join(told).replace("none  faster", "none is faster")
 
 
 def page(results: Results, peers: float, r: float) -> str:
