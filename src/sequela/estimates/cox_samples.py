@@ -171,7 +171,7 @@ def _climb(rows: _Rows, counts: NDArray[Any], start: NDArray[Any]) -> tuple[NDAr
 
 def _regular(information: NDArray[Any]) -> NDArray[Any]:
     """Flags of matrices that are far from singular on the correlation scale."""
-    finite = np.isfinite(information).all(axis=(1, 2))
+    finite: NDArray[Any] = np.isfinite(information.sum(axis=(1, 2)))
     information = np.where(finite[:, None, None], information, 0.0)
     scale = np.sqrt(np.maximum(np.einsum("ijj->ij", information), 1e-300))
     values = np.linalg.eigvalsh(information / scale[:, :, None] / scale[:, None, :])
