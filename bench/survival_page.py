@@ -144,6 +144,8 @@ def page(results: Results, peers: float, r: float) -> str:
     text = Path(__file__).with_name("performance.template.md").read_text()
     machine = f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}"
     parts = {"machine": machine, "table": table(results), "aims": aims(results), "slower": slower(results)}
+    turns = min((len(c["sequela"]["seconds"]) for t in results.values() for c in t.values()), default=0)
+    parts["rounds"] = "one round" if turns == 1 else f"median of {turns} rounds"
     parts |= {"peers": f"{peers:.0f}", "r": f"{r:.0f}"}
     for name, value in parts.items():
         text = text.replace("{{" + name + "}}", value)
