@@ -334,6 +334,7 @@ def main() -> None:
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--only", nargs="*", default=[""], help="tasks whose name begins so")
     parser.add_argument("--sizes", nargs="*", type=int, default=SIZES)
+    parser.add_argument("--engines", nargs="*", default=(*ENGINES, "limit"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--resume", action="store_true", help="leave out cells that were measured already")
     parser.add_argument("--page", action="store_true", help="measure nothing, write the page again")
@@ -344,7 +345,7 @@ def main() -> None:
         worker(arguments.worker)
         return
     results, crew = known(arguments.data), Crew()
-    engines = [e for e in (*ENGINES, "limit") if e != "R survival" or shutil.which("Rscript")]
+    engines = [e for e in arguments.engines if e != "R survival" or shutil.which("Rscript")]
     chosen = [task for task in TASKS if task.startswith(tuple(arguments.only))]
     for n in () if arguments.page else arguments.sizes:  # one size of all tasks after the other
         for task in chosen:
