@@ -35,7 +35,9 @@ class Logistic:
         return self.optimum.last.log_likelihood
 
 
-def logistic(Z: Real, codes: NDArray[np.intp], k: int, prior: float = 0.0) -> Logistic:
+def logistic(
+    Z: Real, codes: NDArray[np.intp], k: int, prior: float = 0.0, weights: Real | None = None
+) -> Logistic:
     """Fit P(group | z).
 
     Args:
@@ -43,7 +45,9 @@ def logistic(Z: Real, codes: NDArray[np.intp], k: int, prior: float = 0.0) -> Lo
         codes: n groups, 0 to k - 1.
         k: number of groups.
         prior: precision of the normal prior.
+        weights: n case weights; 1 by default.
     """
+    w = np.ones(len(codes)) if weights is None else weights
     rest, p = k - 1, Z.shape[1]
     own = (codes[:, None] == np.arange(1, k)).astype(float)
     penalty = np.tile(np.concatenate([[0.0], np.full(p - 1, prior)]), rest)
@@ -51,12 +55,12 @@ def logistic(Z: Real, codes: NDArray[np.intp], k: int, prior: float = 0.0) -> Lo
 
     def evaluate(flat: Real) -> Step:
         e = chances(Z, flat.reshape(rest, p))
-        value = float(np.log(np.maximum(e[at], 1e-300)).sum()) - float(penalty @ flat**2) / 2
-        score = ((own - e[:, 1:]).T @ Z).ravel() - penalty * flat
+        value = float(w @ np.log(np.maximum(e[at], 1e-300))) - float(penalty @ flat**2) / 2
+        score = (((own - e[:, 1:]) * w[:, None]).T @ Z).ravel() - penalty * flat
         information = np.diag(penalty)
         for a in range(rest):
             for b in range(rest):
-                v = e[:, a + 1] * ((a == b) - e[:, b + 1])
+                v = w * e[:, a + 1] * ((a == b) - e[:, b + 1])
                 information[a * p : (a + 1) * p, b * p : (b + 1) * p] += (Z * v[:, None]).T @ Z
         return Step(value, score, information)
 
