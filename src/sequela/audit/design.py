@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sequela.core.finding import Finding, Where
-from sequela.study.model import Cox, Curves, Medians
+from sequela.study.model import Cox, Curves, Medians, TargetTrial
 from sequela.study.names import calendar
 from sequela.study.partition import implies
 
@@ -69,6 +69,9 @@ def time_zero(study: Study) -> tuple[TimeZero, ...]:
 
 
 def _clocks(study: Study, moments: Calendar, analysis: Analysis) -> Iterator[TimeZero]:
+    if isinstance(analysis, TargetTrial):
+        yield _trial(study, moments, analysis)
+        return
     if not isinstance(analysis, (Curves, Cox, Medians)):
         return
     names = analysis.endpoints if isinstance(analysis, Medians) else (analysis.endpoint,)
@@ -88,6 +91,20 @@ def _clocks(study: Study, moments: Calendar, analysis: Analysis) -> Iterator[Tim
             faults.extend(_covariate_faults(analysis.variables, moments, entry))
         settled = {group.name: _settled(group, criteria, moments, entry) for group in groups}
         yield TimeZero(analysis.id, name, origin, entry, tuple(faults), settled)
+
+
+def _trial(study: Study, moments: Calendar, trial: TargetTrial) -> TimeZero:
+    """A target trial classifies nobody by the future; its criteria and covariates may still do so."""
+    origin = moments.moment(study.endpoints[trial.endpoint].origin)
+    faults = [
+        *_criteria_faults(_criteria(study, trial.population), [], moments, origin),
+        *_covariate_faults(trial.variables, moments, origin),
+    ]
+    for strategy in trial.strategies:
+        settled = moments.settled(strategy.where) if strategy.where is not None else origin
+        if settled.rank > origin.rank:
+            faults.append(Fault("GT002", f"strategy “{strategy.name}”", settled))
+    return TimeZero(trial.id, trial.endpoint, origin, origin, tuple(faults), {})
 
 
 def _criteria(study: Study, population: str) -> tuple[Criterion, ...]:

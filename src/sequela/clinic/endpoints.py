@@ -156,6 +156,13 @@ def _first(dated: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
     return near.filter(inside).group_by("patient").agg(pl.col("day").min())
 
 
+def first_day(
+    source: Source, people: People, moments: Mapping[str, pl.DataFrame], origins: pl.DataFrame
+) -> pl.DataFrame:
+    """The first day of a source after each patient's origin: `patient`, `day`."""
+    return _event(source, people, moments, origins, None).select("patient", "day")
+
+
 def _event(
     source: Source,
     people: People,

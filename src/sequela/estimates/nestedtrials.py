@@ -12,7 +12,7 @@ Med 2010;29:2757.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,7 +104,11 @@ def nested_trials(
         raise UsageError(Finding("E191", "error", message, remedy="see the arguments of nested_trials"))
     matrix, names = design(X, n, None, data, None) if X is not None else (np.zeros((n, 0)), ())
     found = enrol(times, begun, since, width)
-    facts = {"level": level, "n": int(np.unique(found.patient).size), "events": float(found.event.sum())}
+    facts: dict[str, Any] = {
+        "level": level,
+        "n": int(np.unique(found.patient).size),
+        "events": float(found.event.sum()),
+    }
     reason = _why_not(found)
     if reason is not None:
         missing = Estimate("hazard ratio of starting", math.nan, reason=reason, **facts)
@@ -117,24 +121,21 @@ def nested_trials(
     model = cox(
         data_rows, columns, ties="breslow", strata=trial, cluster=found.patient[rows.enrolment], level=level
     )
-    ratio = model.hazard_ratios()[0]
+    ratio = replace(model.hazard_ratios()[0], n=facts["n"], events=facts["events"])
     return NestedTrials(ratio, *_counts(found), float(w.max()))
 
 
 def enrol(times: Times, start: Real, eligible: Real, width: float) -> Enrolled:
     """Every patient in every trial that she or he could have joined."""
     exits, dead = np.asarray(times.exit, float), np.asarray(times.state) > 0
-    last = np.minimum(exits, start)
-    first = np.ceil(eligible / width - 1e-9)
-    # The trial of interval m starts at m·width: at risk there, eligible, not started before.
-    upto = np.where(np.isfinite(first), np.ceil(last / width - 1e-9), 0.0)
-    upto = np.where(start <= exits, np.maximum(upto, np.floor(start / width) + 1), upto)
-    upto = np.where(np.isinf(start) | (start > exits), np.ceil(exits / width - 1e-9), upto)
-    count = np.maximum(upto - np.where(np.isfinite(first), first, 0.0), 0.0).astype(np.int64)
-    count = np.where(np.isfinite(first), count, 0)
+    known = np.isfinite(eligible)
+    first = np.ceil(np.where(known, eligible, 0.0) / width - 1e-9)
+    upto = np.floor(np.minimum(exits, start) / width) + 1
+    count = np.where(known, np.maximum(upto - first, 0), 0).astype(np.int64)
     patient = np.repeat(np.arange(exits.size), count)
-    trial = first[patient].astype(np.int64) + (np.arange(patient.size) - np.repeat(np.cumsum(count) - count, count))
-    opened = trial * width
+    inside = np.arange(patient.size) - np.repeat(np.cumsum(count) - count, count)
+    trial = first[patient].astype(np.int64) + inside
+    opened = trial.astype(np.float64) * width
     kept = (exits[patient] > opened) & (start[patient] >= opened)
     patient, trial, opened = patient[kept], trial[kept], opened[kept]
     treated = start[patient] < opened + width
@@ -179,7 +180,7 @@ def _rows(found: Enrolled, X: Real, width: float, truncation: float) -> tuple[_R
     row = np.repeat(np.arange(count.size), count)
     interval = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
     last = interval == count[row] - 1
-    entry = interval * width
+    entry = interval.astype(np.float64) * width
     stop = np.where(last, found.end[row], entry + width)
     kept = stop > entry
     rows = _Rows(row[kept], entry[kept], stop[kept], (last & found.event[row])[kept])

@@ -8,15 +8,16 @@ natural spline, baseline covariates and covariates that change at a known time. 
 so there is no immortal time.
 
 Survival under a strategy is the weighted Kaplan-Meier curve of its clones; the hazard ratio comes from a weighted Cox
-model of all clones. Intervals are percentiles of a bootstrap that repeats the weighting, over whole clusters where there
-are any (a patient's clones stay together). Sources: Cain et al., Int J Biostat 2010;6(2):18; Hernán, BMJ 2018;360:k182;
-Maringe et al., Int J Epidemiol 2020;49:1719; Hernán and Robins, Causal Inference: What If (2020), chapter 21.
+model of all clones. Intervals are percentiles of a bootstrap that repeats the weighting, over whole clusters where
+there are any (a patient's clones stay together). Sources: Cain et al., Int J Biostat 2010;6(2):18; Hernán,
+BMJ 2018;360:k182; Maringe et al., Int J Epidemiol 2020;49:1719; Hernán and Robins, Causal Inference: What If (2020),
+chapter 21.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,8 @@ class Arm:
         survival: at tau.
         restricted: mean survival time restricted to tau.
         time, curve, lower, upper: weighted survival at the end of each interval with its bootstrap limits.
-        at_risk: clones that still follow the strategy, at each of `time`.
+        at_risk: clones that still follow the strategy, after each of `time`.
+        died: events between each of `time` and the one before.
         largest, effective: the largest weight, and the effective number of clones at the last time.
     """
 
@@ -122,6 +124,7 @@ class Arm:
     lower: Real
     upper: Real
     at_risk: Whole
+    died: Whole
     largest: float
     effective: float
 
@@ -163,7 +166,7 @@ class _Problem:
     tau: float
     width: float
     truncation: float
-    marks: Real = field(default_factory=lambda: np.zeros(0))
+    marks: Real
 
 
 def target_trial(
@@ -206,14 +209,20 @@ def target_trial(
     clones = tuple(person_intervals(times, strategy, width) for strategy in strategies)
     reason = _why_not(times, strategies)
     horizon = float(tau) if tau is not None else _horizon(clones)
-    moved = tuple(np.asarray(when, float) for when in (changes or {}).values())
-    problem = _Problem(times, tuple(strategies), clones, _scaled(matrix), moved, horizon, width, truncation)
-    marks = np.append(np.arange(width, horizon, width), horizon)
-    problem = _Problem(*(getattr(problem, name) for name in _Problem.__slots__[:-1]), marks)
-    ones = np.ones(n)
+    problem = _Problem(
+        times,
+        tuple(strategies),
+        clones,
+        _scaled(matrix),
+        tuple(np.asarray(when, float) for when in (changes or {}).values()),
+        horizon,
+        width,
+        truncation,
+        np.append(np.arange(width, horizon, width), horizon),
+    )
     if reason is not None:
         return _nothing(problem, reason, samples, level)
-    found = _evaluate(problem, ones)
+    found = _evaluate(problem, np.ones(n))
     drawn = [_sample(problem, rows) for rows in draws(n, rng, samples, cluster)]
     known = np.array([one for one in drawn if one is not None]).reshape(-1, found[0].size)
     return _gathered(problem, found, known, samples, level)
@@ -225,7 +234,11 @@ def _check(times: Times, strategies: Sequence[Strategy]) -> None:
         fault = f"a target trial compares at least two strategies, got {len(strategies)}"
     elif times.delayed:
         fault = "a target trial follows patients from time zero: there is no delayed entry"
-    elif any(np.asarray(getattr(s, a)).shape != (len(times),) for s in strategies for a in Strategy.__slots__[1:5]):
+    elif any(
+        np.asarray(getattr(s, a)).shape != (len(times),)
+        for s in strategies
+        for a in ("eligible", "due", "start", "forbidden")
+    ):
         fault = f"every array of a strategy needs one value for each of the {len(times)} patients"
     if fault:
         raise UsageError(Finding("E190", "error", fault, remedy="see the arguments of target_trial"))
@@ -262,8 +275,9 @@ def person_intervals(times: Times, strategy: Strategy, width: float) -> Clones:
     count = np.maximum(np.ceil(end / width).astype(np.int64), 1)
     row = np.repeat(np.arange(who.size), count)
     interval = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    clock = interval.astype(np.float64)
     last = interval == count[row] - 1
-    entry, stop = interval * width, np.where(last, end[row], (interval + 1) * width)
+    entry, stop = clock * width, np.where(last, end[row], (clock + 1) * width)
     due, start = strategy.due[who][row], strategy.start[who][row]
     undone = start >= entry
     # Who dies before the deadline never faced it, and says nothing of the chance to meet it.
@@ -310,9 +324,7 @@ def _stays(problem: _Problem, clones: Clones, counts: Real) -> Real:
         codes = clones.departed[risk].astype(np.intp)
         clock = _clock(clones, risk)
         full = np.column_stack([clock, problem.X[clones.patient[risk]], *_changed(problem, clones, risk)])
-        top, bottom = (
-            chances(Z, logistic(Z, codes, 2, PRIOR, w).coef)[:, 0] for Z in (clock, full)
-        )
+        top, bottom = (chances(Z, logistic(Z, codes, 2, PRIOR, w).coef)[:, 0] for Z in (clock, full))
         stable = 1.0 if clones.deadline.any() else top
         ratio[risk] = np.where(clones.departed[risk], 1.0, stable / np.maximum(bottom, 1e-6))
     return _before(clones, ratio)
@@ -363,11 +375,16 @@ def _survival(clones: Clones, w: Real, marks: Real, tau: float) -> tuple[Real, f
     at = np.unique(clones.exit[clones.event & (clones.exit <= tau) & (w > 0)])
     if not at.size:
         return np.ones(marks.size), tau
-    died = np.bincount(np.searchsorted(at, clones.exit[clones.event]).clip(0, at.size - 1), (
-        w * (clones.exit <= at[-1])
-    )[clones.event], at.size)
+    died = np.bincount(
+        np.searchsorted(at, clones.exit[clones.event]).clip(0, at.size - 1),
+        (w * (clones.exit <= at[-1]))[clones.event],
+        at.size,
+    )
     # At risk just before t: entered before it, not out before it.
-    low, high = np.searchsorted(at, clones.entry, side="right"), np.searchsorted(at, clones.exit, side="right")
+    low, high = (
+        np.searchsorted(at, clones.entry, side="right"),
+        np.searchsorted(at, clones.exit, side="right"),
+    )
     steps = np.bincount(low, w, at.size + 1) - np.bincount(high, w, at.size + 1)
     risk = np.cumsum(steps)[: at.size]
     survival = np.cumprod(1.0 - np.divide(died, risk, out=np.zeros(at.size), where=risk > 0))
@@ -383,15 +400,16 @@ def _log_ratios(problem: _Problem, counts: Real, weights: Sequence[Real]) -> Rea
     w = np.concatenate([one * counts[clones.patient] for one, clones in zip(weights, parts, strict=True)])
     kept = w > 0
     arm = np.concatenate([np.full(clones.patient.size, k) for k, clones in enumerate(parts)])
-    columns = {
-        problem.strategies[k].name: (arm == k).astype(float)[kept] for k in range(1, len(parts))
-    }
     exits = np.concatenate([clones.exit for clones in parts])
     entry = np.concatenate([clones.entry for clones in parts])
     state = np.concatenate([clones.event for clones in parts])
     kept &= exits > entry
-    rows = Times(exits[kept], state[kept].astype(np.int8), entry[kept], weights=w[kept], unit=problem.times.unit)
-    columns = {name: np.asarray((arm == k + 1)[kept], float) for k, name in enumerate(columns)}
+    rows = Times(
+        exits[kept], state[kept].astype(np.int8), entry[kept], weights=w[kept], unit=problem.times.unit
+    )
+    columns = {
+        strategy.name: (arm == k).astype(float)[kept] for k, strategy in enumerate(problem.strategies) if k
+    }
     model = cox(rows, columns, ties="breslow")
     return np.where(np.isfinite(model.coef), model.coef, np.nan)
 
@@ -412,7 +430,7 @@ def _gathered(
     k, m = len(problem.clones), problem.marks.size
     tails = [(1 - level) / 2, (1 + level) / 2]
     limits = np.quantile(drawn, tails, axis=0) if len(drawn) else np.full((2, values.size), np.nan)
-    facts = {
+    facts: dict[str, Any] = {
         "level": level,
         "n": len(problem.times),
         "events": float((np.asarray(problem.times.state) > 0).sum()),
@@ -421,7 +439,8 @@ def _gathered(
 
     def estimate(name: str, at: int, unit: str = "") -> Estimate:
         se = float(drawn[:, at].std(ddof=1)) if len(drawn) > 1 else math.nan
-        return Estimate(name, float(values[at]), se, *map(float, limits[:, at]), unit=unit, **facts)
+        low, high = limits[:, at].tolist()
+        return Estimate(name, float(values[at]), se, low, high, unit=unit, **facts)
 
     def contrast(name: str, a: int, b: int, unit: str = "") -> Estimate:
         value, spread = float(values[b] - values[a]), drawn[:, b] - drawn[:, a]
@@ -447,7 +466,10 @@ def _gathered(
     return TargetTrial(
         arms,
         tuple(contrast(f"difference of survival, {names[i]}", m - 1, (i + 1) * m - 1) for i in range(1, k)),
-        tuple(contrast(f"difference of restricted means, {names[i]}", k * m, k * m + i, unit) for i in range(1, k)),
+        tuple(
+            contrast(f"difference of restricted means, {names[i]}", k * m, k * m + i, unit)
+            for i in range(1, k)
+        ),
         tuple(ratio(names[i], k * m + k + i - 1) for i in range(1, k)),
         problem.tau,
         problem.width,
@@ -473,6 +495,7 @@ def _arm(
         limits[0, mine],
         limits[1, mine],
         _following(clones, problem.marks),
+        _died(clones, problem.marks),
         float(w.max(initial=1.0)),
         _effective(clones, w, problem.tau),
     )
@@ -482,6 +505,12 @@ def _following(clones: Clones, marks: Real) -> Whole:
     """Clones with person-time beyond each mark."""
     last = np.append(clones.patient[1:] != clones.patient[:-1], True)
     return (clones.exit[last][:, None] > marks[None, :]).sum(axis=0)
+
+
+def _died(clones: Clones, marks: Real) -> Whole:
+    """Events of clones up to each mark since the one before."""
+    upto = (clones.exit[clones.event][:, None] <= marks[None, :]).sum(axis=0)
+    return np.diff(np.append(0, upto))
 
 
 def _effective(clones: Clones, w: Real, tau: float) -> float:
@@ -501,7 +530,7 @@ def _nothing(problem: _Problem, reason: str, samples: int, level: float) -> Targ
         Arm(
             strategy.name, int(strategy.eligible.sum()), int(clones.event.sum()), int(clones.departed.sum()),
             missing("survival"), missing("restricted mean survival time"), problem.marks, blank, blank, blank,
-            _following(clones, problem.marks), math.nan, math.nan,
+            _following(clones, problem.marks), _died(clones, problem.marks), math.nan, math.nan,
         )
         for strategy, clones in zip(problem.strategies, problem.clones, strict=True)
     )  # fmt: skip

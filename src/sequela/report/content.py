@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sequela.core.estimate import Curve, Estimate, Test
+    from sequela.estimates.nestedtrials import NestedTrials
+    from sequela.estimates.targettrial import TargetTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,4 +286,19 @@ class Variants:
     late: bool
 
 
-Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable
+@dataclass(frozen=True, slots=True, eq=False)
+class Emulated:
+    """A target trial: strategies with their clones, contrasts with the first, and trials nested in the course."""
+
+    heading: Heading
+    endpoint: str
+    origin: str
+    trial: TargetTrial
+    curves: tuple[Curve, ...]
+    nested: NestedTrials | None
+    unused: tuple[tuple[str, int], ...]
+    covariates: tuple[str, ...]
+    cluster: str | None
+
+
+Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable | Emulated

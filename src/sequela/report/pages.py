@@ -15,6 +15,7 @@ from sequela.report.content import (
     Content,
     Correction,
     Described,
+    Emulated,
     LinesGiven,
     MedianTable,
     PrintedTable,
@@ -24,6 +25,7 @@ from sequela.report.content import (
     Variants,
 )
 from sequela.report.content_tables import House
+from sequela.report.content_trials import emulated, emulated_curves
 from sequela.report.document import (
     Block,
     Document,
@@ -361,6 +363,9 @@ def _part(content: Content, house: House) -> Part:
             tables = (tabulate.medians(content, house),)
         case PrintedTable():
             tables = (tabulate.printed(content, house),)
+        case Emulated():
+            tables = (emulated(content, house),)
+            figures = () if content.trial.reason else (emulated_curves(content, house),)
     return Part(heading.title, heading.id, heading.number, tables, figures)
 
 

@@ -417,6 +417,43 @@ class Cox(_Analysis):
     strata: Words = Field(default=(), description="covariates with a baseline hazard per level")
 
 
+class StrategyRule(Part):
+    """A treatment strategy of a target trial: what it requires, by when, and what it forbids."""
+
+    name: str = Field(description="as it is printed")
+    where: Expression | None = Field(
+        None, description="whose data at time zero are compatible with it; all when left out"
+    )
+    start: Source | None = Field(None, description="what must start: a moment, with a condition")
+    after: Source | None = Field(
+        None, description="from when the grace period counts; time zero when left out"
+    )
+    within_days: int | None = Field(None, ge=1, description="the grace period; `start` must come within it")
+    never: tuple[Source, ...] = Field(default=(), description="what must not begin before `start`, or at all")
+
+
+class TargetTrial(_Analysis):
+    """Strategies compared as a trial from time zero would: clone, censor, weight."""
+
+    kind: Literal["target_trial"] = Field(description="the kind of analysis")
+    endpoint: str = Field(description="its origin is time zero")
+    strategies: tuple[StrategyRule, ...] = Field(min_length=2, description="the first is the reference")
+    variables: Words = Field(default=(), description="covariates known at time zero, for the weights")
+    changes: tuple[Source, ...] = Field(
+        default=(), description="moments after time zero that change who departs, such as a progression"
+    )
+    tau: float | None = Field(
+        None, gt=0, description="horizon, in the report's unit; by default as far as a tenth is followed"
+    )
+    samples: int = Field(200, ge=0, description="bootstrap samples")
+    seed: int = Field(1, description="of the bootstrap")
+    truncation: float = Field(0.99, gt=0, le=1, description="weights above this quantile are cut")
+    cluster: Literal["centre"] | None = Field(None, description="the bootstrap draws whole centres")
+    nested: bool = Field(
+        False, description="also trials nested in the course, one a month, of the last strategy's `start`"
+    )
+
+
 class PrintedValue(Part):
     """A value that a paper prints, for the comparison beside ours."""
 
@@ -434,7 +471,8 @@ class Printed(_Analysis):
 
 
 Analysis = Annotated[
-    Describe | TreatmentsByLine | Agreement | Curves | Medians | Cox | Printed, Field(discriminator="kind")
+    Describe | TreatmentsByLine | Agreement | Curves | Medians | Cox | TargetTrial | Printed,
+    Field(discriminator="kind"),
 ]
 
 

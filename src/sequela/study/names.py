@@ -20,6 +20,7 @@ from sequela.study.expressions import (
     children,
     write,
 )
+from sequela.study.model import TargetTrial
 from sequela.study.partition import prove
 from sequela.study.timing import END, Calendar, Moment
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sequela.study.expressions import Node
-    from sequela.study.model import Covariate, Endpoint, Study
+    from sequela.study.model import Covariate, Endpoint, Source, Study
     from sequela.study.positions import Path
 
 Fault = tuple["Path", Finding]
@@ -64,6 +65,8 @@ def expressions(study: Study) -> Iterator[tuple[Path, Node]]:
     for i, analysis in enumerate(study.analyses):
         if analysis.where is not None:
             yield ("analyses", i, "where"), analysis.where
+        if isinstance(analysis, TargetTrial):
+            yield from (((("analyses", i, *path)), node) for path, node in _trial_parts(analysis))
 
 
 def _covariate_parts(covariate: Covariate) -> Iterator[tuple[Path, Node]]:
@@ -85,6 +88,25 @@ def _endpoint_parts(endpoint: Endpoint) -> Iterator[tuple[Path, Node]]:
                 yield (key, i, "where"), source.where
             if source.after is not None:
                 yield (key, i, "after"), source.after
+
+
+def _trial_parts(trial: TargetTrial) -> Iterator[tuple[Path, Node]]:
+    for k, strategy in enumerate(trial.strategies):
+        if strategy.where is not None:
+            yield ("strategies", k, "where"), strategy.where
+        for key, source in (("start", strategy.start), ("after", strategy.after)):
+            if source is not None:
+                yield from _source_parts(source, ("strategies", k, key))
+        for j, source in enumerate(strategy.never):
+            yield from _source_parts(source, ("strategies", k, "never", j))
+    for j, source in enumerate(trial.changes):
+        yield from _source_parts(source, ("changes", j))
+
+
+def _source_parts(source: Source, path: Path) -> Iterator[tuple[Path, Node]]:
+    for key in ("at", "where", "after"):
+        if getattr(source, key) is not None:
+            yield (*path, key), getattr(source, key)
 
 
 def variables(study: Study) -> dict[str, str | None]:

@@ -31,9 +31,19 @@ from sequela.report.content import (
 )
 from sequela.report.estimands import moment_words
 from sequela.study.expressions import write
-from sequela.study.model import Agreement, Cox, Curves, Describe, Medians, Printed, TreatmentsByLine
+from sequela.study.model import (
+    Agreement,
+    Cox,
+    Curves,
+    Describe,
+    Medians,
+    Printed,
+    TargetTrial,
+    TreatmentsByLine,
+)
 from sequela.walk.agreement import agreement
 from sequela.walk.describe import describe
+from sequela.walk.emulation import emulate
 from sequela.walk.regression import regression
 
 if TYPE_CHECKING:
@@ -183,6 +193,13 @@ def _(analysis: Cox, walk: Walk) -> Content:
     times = times_of(walk.outcomes[analysis.endpoint], people.frame["patient"])
     _need_events(walk, analysis.id, analysis.endpoint, {"all": times})
     return regression(walk.study, analysis, people.frame, people.groups, times, heading(analysis, people))
+
+
+@analyse.register(TargetTrial)
+def _(analysis: TargetTrial, walk: Walk) -> Content:
+    people = population(walk, analysis)
+    origin = moment_words(walk.study, walk.study.endpoints[analysis.endpoint].origin)
+    return emulate(walk, analysis, people.frame, heading(analysis, people), origin)
 
 
 @analyse.register(Curves)
