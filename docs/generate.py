@@ -217,7 +217,16 @@ def _endpoint_cases() -> list[str]:
     ]
     for block in FILE.read_text("utf-8").split("== ")[1:]:
         title, endpoint, sentence, *rest = (line for line in block.splitlines() if line.strip())
-        lines += [f"### {title.strip()}", "", f"`{endpoint.strip()}` {sentence.strip()}", "", "```text", *rest, "```", ""]
+        lines += [
+            f"### {title.strip()}",
+            "",
+            f"`{endpoint.strip()}` {sentence.strip()}",
+            "",
+            "```text",
+            *rest,
+            "```",
+            "",
+        ]
     return lines
 
 

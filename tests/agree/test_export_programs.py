@@ -165,7 +165,11 @@ def regression(walked, analysis, content, names):
     found = {}
     for term in content.terms:
         name = names[term.variable]
-        number = name != "sequence" and not walked.study.covariates[name].order and not walked.study.covariates[name].levels
+        number = (
+            name != "sequence"
+            and not walked.study.covariates[name].order
+            and not walked.study.covariates[name].levels
+        )
         item = f"{name}=" if number else f"{name}={term.level}"
         for kind in ("univariate", "multivariable"):
             ratio = getattr(term, kind)
@@ -183,7 +187,9 @@ def run_r(folder):
     with (folder / "analysis-R.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {
-        (row["analysis"], row["quantity"], row["item"], row["group"]): math.nan if row["value"] == "NA" else float(row["value"])
+        (row["analysis"], row["quantity"], row["item"], row["group"]): math.nan
+        if row["value"] == "NA"
+        else float(row["value"])
         for row in rows
     }
 
@@ -224,9 +230,14 @@ def test_r_makes_the_tables_of_the_ovarian_study(ovarian, tmp_path):
 @needs_pspp
 def test_pspp_runs_all_but_survival_and_counts_as_we_do(small, made):
     done = subprocess.run(
-        ["pspp", "-O", "format=csv", "-o", "out.csv", "analysis.sps"], cwd=made.out, capture_output=True, text=True
+        ["pspp", "-O", "format=csv", "-o", "out.csv", "analysis.sps"],
+        cwd=made.out,
+        capture_output=True,
+        text=True,
     )
-    faults = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line or "warning" in line]
+    faults = [
+        line for line in (done.stdout + done.stderr).splitlines() if "error" in line or "warning" in line
+    ]
     assert faults
     assert all("KM is not yet" in line or "COXREG is not yet" in line for line in faults), faults
     text = (made.out / "out.csv").read_text("utf-8")
@@ -240,7 +251,8 @@ def test_pspp_runs_all_but_survival_and_counts_as_we_do(small, made):
 def test_the_set_holds_flags_groups_covariates_and_endpoints(small, made):
     table = read_sav(made.out / "analysis.sav")
     assert table.variables == tuple(
-        type(v)(v.name, v.kind, v.label, v.words, v.missing, v.measure, v.decimals) for v in made.set.table.variables
+        type(v)(v.name, v.kind, v.label, v.words, v.missing, v.measure, v.decimals)
+        for v in made.set.table.variables
     )
     assert table.frame.equals(made.set.table.frame)
     frame = made.set.table.words()

@@ -22,7 +22,9 @@ def inputs(text: str) -> dict[str, list]:
     for part in text.split():
         name, value = part.split("=")
         number = value.replace(".", "").isdigit() and name not in ("ihc",)
-        found[name] = [None if value == "-" else float(value) if number else value.replace("group_", "group ")]
+        found[name] = [
+            None if value == "-" else float(value) if number else value.replace("group_", "group ")
+        ]
     return found
 
 
@@ -50,13 +52,21 @@ def completions(rule, cells):
     for one, cell in zip(rule.inputs, cells, strict=True):
         known = dict(one.words)
         if one.levels:
-            options.append([cell] if cell in one.levels else known.get(cell) or ([one.blank] if one.blank else one.levels))
+            options.append(
+                [cell]
+                if cell in one.levels
+                else known.get(cell) or ([one.blank] if one.blank else one.levels)
+            )
         else:
-            options.append([cell] if cell is not None else [0, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 10, 11, 20, 21, 30])
+            options.append(
+                [cell] if cell is not None else [0, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 10, 11, 20, 21, 30]
+            )
     return itertools.product(*options)
 
 
-@pytest.mark.parametrize("name", ["her2-2013", "her2-2018", "her2-ultralow", "ihc-subtype", "her2-ish-dual-2013"])
+@pytest.mark.parametrize(
+    "name", ["her2-2013", "her2-2018", "her2-ultralow", "ihc-subtype", "her2-ish-dual-2013"]
+)
 def test_a_result_is_what_all_completions_say(name):
     rng = np.random.default_rng(7)
     rule = biomarker_rule(name)
@@ -106,7 +116,17 @@ def test_a_shuffled_column_gives_a_shuffled_answer():
         ("her2-2018", {"ihc": ["+++"]}, "M103", "'+++'"),
         ("er", {"percent": [101.0]}, "M103", "101"),
         ("er", {"percent": ["a few"]}, "M103", "a few"),
-        ("her2-ihc-2018", {"intense_complete": [60], "moderate_complete": [60], "moderate_incomplete": [0], "faint_incomplete": [0]}, "M103", "120"),
+        (
+            "her2-ihc-2018",
+            {
+                "intense_complete": [60],
+                "moderate_complete": [60],
+                "moderate_incomplete": [0],
+                "faint_incomplete": [0],
+            },
+            "M103",
+            "120",
+        ),
     ],
 )
 def test_wrong_input_has_one_clear_error(rule, columns, code, found):

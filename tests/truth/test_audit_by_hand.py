@@ -153,7 +153,9 @@ def test_propensity_against_a_general_minimiser():
         return np.logaddexp(0, z @ beta).sum() - arm @ (z @ beta) + 0.005 * (beta[1:] ** 2).sum()
 
     best = optimize.minimize(loss, np.zeros(3), method="BFGS", options={"gtol": 1e-8}).x
-    assert propensity(arm, columns, prior=0.01).probability[:, 1] == pytest.approx(1 / (1 + np.exp(-z @ best)), abs=1e-5)
+    assert propensity(arm, columns, prior=0.01).probability[:, 1] == pytest.approx(
+        1 / (1 + np.exp(-z @ best)), abs=1e-5
+    )
 
 
 def test_propensity_of_arms_in_different_years_is_finite():

@@ -93,7 +93,9 @@ def sequela() -> None:
 @sequela.command()
 @click.argument("name", type=click.Choice(["ovarian", "sepher", "bench"]), default="ovarian")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the study; NAME-demo by default.")
-@click.option("--seed", default=None, type=int, help="Seed of the simulated patients (sepher) or cultures (bench).")
+@click.option(
+    "--seed", default=None, type=int, help="Seed of the simulated patients (sepher) or cultures (bench)."
+)
 @click.option("--null", is_flag=True, help="Simulate a world in which pertuzumab changes nothing (sepher).")
 @click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
 @JSON
@@ -553,7 +555,9 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
                 click.echo(f"  {row.label}: {_ratio(row)}")
     for one in result.contrasts:
         click.echo(f"  {one}")
-    click.echo(tally(result.findings) + (f" (each with its place: {result.out}/checks.html)" if result.out else ""))
+    click.echo(
+        tally(result.findings) + (f" (each with its place: {result.out}/checks.html)" if result.out else "")
+    )
     click.echo(
         f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)"
     )

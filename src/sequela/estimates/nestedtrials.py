@@ -94,14 +94,14 @@ def nested_trials(
         data: frame behind a formula.
 
     Raises:
-        UsageError: E191, arrays of another length, or delayed entry.
+        UsageError: E271, arrays of another length, or delayed entry.
     """
     n = len(times)
     begun = np.asarray(start, float)
     since = np.zeros(n) if eligible is None else np.asarray(eligible, float)
     if begun.shape != (n,) or since.shape != (n,) or times.delayed:
         message = f"nested trials need one start for each of the {n} patients, from time zero"
-        raise UsageError(Finding("E191", "error", message, remedy="see the arguments of nested_trials"))
+        raise UsageError(Finding("E271", "error", message, remedy="see the arguments of nested_trials"))
     matrix, names = design(X, n, None, data, None) if X is not None else (np.zeros((n, 0)), ())
     found = enrol(times, begun, since, width)
     facts: dict[str, Any] = {

@@ -201,14 +201,14 @@ def target_trial(
         data: frame behind a formula.
 
     Raises:
-        UsageError: E190, fewer than two strategies, delayed entry, or arrays of another length.
+        UsageError: E270, fewer than two strategies, delayed entry, or arrays of another length.
     """
     _check(times, strategies)
     n = len(times)
     matrix = design(X, n, None, data, None)[0] if X is not None else np.zeros((n, 0))
     clones = tuple(person_intervals(times, strategy, width) for strategy in strategies)
     reason = _why_not(times, strategies)
-    horizon = float(tau) if tau is not None else _horizon(clones)
+    horizon = float(tau) if tau is not None else _horizon(clones, width)
     problem = _Problem(
         times,
         tuple(strategies),
@@ -241,7 +241,7 @@ def _check(times: Times, strategies: Sequence[Strategy]) -> None:
     ):
         fault = f"every array of a strategy needs one value for each of the {len(times)} patients"
     if fault:
-        raise UsageError(Finding("E190", "error", fault, remedy="see the arguments of target_trial"))
+        raise UsageError(Finding("E270", "error", fault, remedy="see the arguments of target_trial"))
 
 
 def _why_not(times: Times, strategies: Sequence[Strategy]) -> str | None:
@@ -294,13 +294,18 @@ def person_intervals(times: Times, strategy: Strategy, width: float) -> Clones:
     )
 
 
-def _horizon(clones: Sequence[Clones]) -> float:
+def _horizon(clones: Sequence[Clones], one_interval: float) -> float:
     """The last time to which a tenth of the clones of every strategy is followed."""
     ends: list[float] = []
     for one in clones:
-        last = np.append(one.patient[1:] != one.patient[:-1], True)
-        ends.append(float(np.quantile(one.exit[last], 0.9)))
+        exits = one.exit[_last(one)]
+        ends.append(float(np.quantile(exits, 0.9)) if exits.size else one_interval)
     return min(ends)
+
+
+def _last(clones: Clones) -> Booleans:
+    """The last row of each clone."""
+    return np.diff(clones.patient, append=-1) != 0
 
 
 def _scaled(X: Real) -> Real:
@@ -503,8 +508,7 @@ def _arm(
 
 def _following(clones: Clones, marks: Real) -> Whole:
     """Clones with person-time beyond each mark."""
-    last = np.append(clones.patient[1:] != clones.patient[:-1], True)
-    return (clones.exit[last][:, None] > marks[None, :]).sum(axis=0)
+    return (clones.exit[_last(clones)][:, None] > marks[None, :]).sum(axis=0)
 
 
 def _died(clones: Clones, marks: Real) -> Whole:

@@ -173,7 +173,9 @@ def _locate(file: Path, places: dict[KeyPath, int], key: KeyPath, finding: Findi
     )
 
 
-def _explain(root: type[Part], file: Path, places: dict[KeyPath, int], fault: ValidationError) -> list[Finding]:
+def _explain(
+    root: type[Part], file: Path, places: dict[KeyPath, int], fault: ValidationError
+) -> list[Finding]:
     findings: list[Finding] = []
     for error in fault.errors(include_url=False):
         key = tuple(part for part in error["loc"] if not _is_tag(part, error["loc"]))

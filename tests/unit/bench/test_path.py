@@ -45,7 +45,10 @@ def test_histories_are_sequences(bench_run):
     table = bench_run.walk.sequences.table
     assert table.filter(subject="TP")["start"].to_list() == [0, 61]
     assert table.filter(subject="TP")["end"].to_list() == [61, 274]
-    assert bench_run.walk.sequences.agents(table.filter(subject="TP")["agents"][0]) == ("trastuzumab", "pertuzumab")
+    assert bench_run.walk.sequences.agents(table.filter(subject="TP")["agents"][0]) == (
+        "trastuzumab",
+        "pertuzumab",
+    )
     assert table.filter(subject="CTR").is_empty()
 
 

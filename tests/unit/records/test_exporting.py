@@ -15,7 +15,9 @@ from sequela.records.labelled import DTYPES, Labelled, Variable, coded, portable
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=12)
 CELLS = {
     "text": WORD,
-    "number": st.floats(allow_nan=False, allow_infinity=False, width=64, min_value=-1e300, max_value=1e300).filter(lambda x: x == 0 or abs(x) > 1e-300),
+    "number": st.floats(
+        allow_nan=False, allow_infinity=False, width=64, min_value=-1e300, max_value=1e300
+    ).filter(lambda x: x == 0 or abs(x) > 1e-300),
     "date": st.dates(date(1583, 1, 1), date(2200, 1, 1)),
 }
 
@@ -39,7 +41,9 @@ def tables(draw):
     rows = draw(st.integers(1, 6))
     series = []
     for column in columns:
-        cells = CELLS[column.kind] if column.kind in CELLS else st.sampled_from([*column.words, *column.missing])
+        cells = (
+            CELLS[column.kind] if column.kind in CELLS else st.sampled_from([*column.words, *column.missing])
+        )
         values = draw(st.lists(st.none() | cells, min_size=rows, max_size=rows))
         series.append(pl.Series(column.name, values, DTYPES[column.kind]))
     return Labelled(pl.DataFrame(series), tuple(columns), "a title")
@@ -69,7 +73,9 @@ DEMO = Labelled(
         Variable("patient", label="Patient"),
         Variable("age", "number", "Age, years", measure="scale", decimals=1),
         Variable("seen", "date", "First visit", measure="scale"),
-        Variable("sequence", "category", "First line", {1: "A, then B", 2: "B → C"}, {-1: "outside the cohort"}),
+        Variable(
+            "sequence", "category", "First line", {1: "A, then B", 2: "B → C"}, {-1: "outside the cohort"}
+        ),
         Variable("os_event", "state", "Death", {0: "censored", 1: "died"}),
     ),
     "Demo",
@@ -109,7 +115,12 @@ def test_stata_and_excel_and_parquet_read_back(tmp_path):
 
 
 def test_codebook_counts_every_code():
-    rows = codebook(DEMO).filter(pl.col("variable") == "sequence").select("kind", "code", "word", "n", "missing").rows()
+    rows = (
+        codebook(DEMO)
+        .filter(pl.col("variable") == "sequence")
+        .select("kind", "code", "word", "n", "missing")
+        .rows()
+    )
     assert rows == [
         ("category", None, None, 3, 1),
         ("user-missing", -1, "outside the cohort", 1, None),
@@ -122,7 +133,11 @@ def test_labels_without_room_are_cut_and_listed(tmp_path):
     long = Variable("x", "category", "ü" * 200, {1: "w" * 200}, {-1: "m" * 121})
     table = Labelled(pl.DataFrame({"x": pl.Series([1, -1], dtype=pl.Int32)}), (long,))
     found = write_sav(table, tmp_path / "x.sav")
-    assert [(f.code, f.where.field, len(f.found or "")) for f in found] == [("R301", "x", 200), ("R301", "x", 121), ("R301", "x", 200)]
+    assert [(f.code, f.where.field, len(f.found or "")) for f in found] == [
+        ("R301", "x", 200),
+        ("R301", "x", 121),
+        ("R301", "x", 200),
+    ]
     again = read_sav(tmp_path / "x.sav")
     assert again.variables[0].words[1] == "w" * 117 + "…"
     assert again.variables[0].missing[-1] == "m" * 117 + "…"
@@ -134,7 +149,9 @@ def test_pspp_reads_labels_measures_and_missing_codes(tmp_path):
     write_sav(DEMO, tmp_path / "x.sav")
     syntax = "SET WIDTH=200.\nGET FILE='x.sav'.\nDISPLAY DICTIONARY.\nFREQUENCIES /VARIABLES=sequence.\n"
     (tmp_path / "x.sps").write_text(syntax)
-    done = subprocess.run(["pspp", "-O", "format=txt", "-o", "x.txt", "x.sps"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        ["pspp", "-O", "format=txt", "-o", "x.txt", "x.sps"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
     shown = (tmp_path / "x.txt").read_text("utf-8")
     for words in ("Age, years", "A, then B", "outside the cohort", "Nominal", "Scale", "Missing"):
@@ -150,12 +167,24 @@ def test_codes_follow_the_order_given_and_names_are_portable():
     taken: list[str] = []
     for name in ("start[1]", "Über-Alter %", "all", "1st", "@death", "START_1", "x" * 40, "x" * 41, "次"):
         taken.append(portable(name, taken))
-    assert taken == ["start_1", "Uber_Alter", "v_all", "v_1st", "death", "START_1_2", "x" * 32, "x" * 30 + "_2", "v"]
+    assert taken == [
+        "start_1",
+        "Uber_Alter",
+        "v_all",
+        "v_1st",
+        "death",
+        "START_1_2",
+        "x" * 32,
+        "x" * 30 + "_2",
+        "v",
+    ]
 
 
 def test_a_labelled_table_is_whole():
     with pytest.raises(ValueError, match="codes without a word"):
-        Labelled(pl.DataFrame({"x": pl.Series([2], dtype=pl.Int32)}), (Variable("x", "category", words={1: "a"}),))
+        Labelled(
+            pl.DataFrame({"x": pl.Series([2], dtype=pl.Int32)}), (Variable("x", "category", words={1: "a"}),)
+        )
     with pytest.raises(ValueError, match="one variable per column"):
         Labelled(pl.DataFrame({"x": [1.0]}), ())
     with pytest.raises(ValueError, match="a number is not"):

@@ -41,8 +41,15 @@ def test_clinical_patients(tmp_path, sign):
 
 def test_timeline(tmp_path):
     (tmp_path / "t.txt").write_text(TIMELINE)
-    columns = (Column("patient", "PATIENT_ID"), Column("drug", "AGENT"), Column("start", "START_DATE", "day"), Column("kind", "EVENT_TYPE"))
-    found = read(Source("t", ("t.txt",), columns, format="cbioportal", where={"kind": ("TREATMENT",)}), tmp_path)
+    columns = (
+        Column("patient", "PATIENT_ID"),
+        Column("drug", "AGENT"),
+        Column("start", "START_DATE", "day"),
+        Column("kind", "EVENT_TYPE"),
+    )
+    found = read(
+        Source("t", ("t.txt",), columns, format="cbioportal", where={"kind": ("TREATMENT",)}), tmp_path
+    )
     assert found.frame["drug"].to_list() == ["Carboplatin", "Olaparib"]
     assert found.left_out == {"`kind` is not TREATMENT": 1}
 
@@ -111,13 +118,26 @@ def test_omop(tmp_path, kind):
     assert found.frame["name"].to_list() == ["trastuzumab 150 MG Injection", "Phesgo", "docetaxel", None]
     assert found.frame["start"].null_count() == 0
     assert [(f.code, f.found, f.where.line) for f in found.findings] == [("R211", "999", 4)] * 2
-    columns = (Column("patient", "person_id"), Column("sex", "gender_concept"), Column("born", "birth", "date"))
+    columns = (
+        Column("patient", "person_id"),
+        Column("sex", "gender_concept"),
+        Column("born", "birth", "date"),
+    )
     found = read(Source("p", (people,), columns, format="omop", table="person"), tmp_path)
     assert found.findings == ()
     assert found.frame["sex"].to_list() == ["FEMALE", "MALE", None]
     assert found.frame["born_precision"].to_list() == ["day", "month", "year"]
     with pytest.raises(DataError, match=r"R107.*did you mean `gender_concept`"):
-        read(Source("p", (people,), (Column("patient", "person_id"), Column("genderconcept")), format="omop", table="person"), tmp_path)
+        read(
+            Source(
+                "p",
+                (people,),
+                (Column("patient", "person_id"), Column("genderconcept")),
+                format="omop",
+                table="person",
+            ),
+            tmp_path,
+        )
 
 
 def test_names_without_a_vocabulary(tmp_path):
@@ -125,7 +145,12 @@ def test_names_without_a_vocabulary(tmp_path):
     columns = (Column("patient", "person_id"), Column("sex", "gender_concept"))
     with pytest.raises(DataError, match="R116"):
         read(Source("p", ("person.csv",), columns, format="omop"), tmp_path)
-    codes = Source("p", ("person.csv",), (Column("patient", "person_id"), Column("sex", "gender_concept_id")), format="omop")
+    codes = Source(
+        "p",
+        ("person.csv",),
+        (Column("patient", "person_id"), Column("sex", "gender_concept_id")),
+        format="omop",
+    )
     assert read(codes, tmp_path).frame["sex"].to_list() == ["8532", "8507", "0"]
 
 

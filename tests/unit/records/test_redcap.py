@@ -44,7 +44,9 @@ def source(form, *columns, **said):
 
 
 def test_a_repeating_form_is_a_table(project):
-    found = read(source(("treatment",), "drug", Column("start", type="date"), "redcap_repeat_instance"), project)
+    found = read(
+        source(("treatment",), "drug", Column("start", type="date"), "redcap_repeat_instance"), project
+    )
     assert found.frame.select("patient", "drug", "redcap_repeat_instance", "_line").rows() == [
         ("1", "paclitaxel", "1", 3),
         ("1", "T-DM1", "2", 4),
@@ -68,7 +70,12 @@ def test_labels_boxes_commas_events_and_arms(project):
     ]
     assert found.left_out == {"a row of another form": 2, "nothing of this form at this event": 1}
     (unknown,) = found.findings
-    assert (unknown.code, unknown.where.line, unknown.where.field, unknown.where.patient) == ("R208", 6, "sex", "2")
+    assert (unknown.code, unknown.where.line, unknown.where.field, unknown.where.patient) == (
+        "R208",
+        6,
+        "sex",
+        "2",
+    )
     assert unknown.allowed == "1 = Female, 2 = Male"
 
 

@@ -61,7 +61,9 @@ def test_a_workbook_of_several_sheets_wants_a_name(tmp_path):
 
 
 def test_errors_formulas_and_percentages_are_listed_with_their_cell(tmp_path):
-    made = book(tmp_path / "people.xlsx", {"P": [*ROWS, ["A8", "=TODAY()", 0.6, "F"], ["A9", "#N/A", 0.7, "F"]]})
+    made = book(
+        tmp_path / "people.xlsx", {"P": [*ROWS, ["A8", "=TODAY()", 0.6, "F"], ["A9", "#N/A", 0.7, "F"]]}
+    )
     made["P"]["B6"].data_type = "e"
     made["P"]["C5"].number_format = "0%"
     made.save(tmp_path / "people.xlsx")
@@ -77,7 +79,12 @@ def test_errors_formulas_and_percentages_are_listed_with_their_cell(tmp_path):
 
 @pytest.mark.parametrize(
     ("sheets", "code"),
-    [({"P": []}, "R102"), ({"P": [HEAD]}, "R102"), ({"P": [["Patient"], ["1"]]}, "R107"), ({"P": [[*HEAD, "ER"], [1, 2, 3, 4, 5]]}, "R108")],
+    [
+        ({"P": []}, "R102"),
+        ({"P": [HEAD]}, "R102"),
+        ({"P": [["Patient"], ["1"]]}, "R107"),
+        ({"P": [[*HEAD, "ER"], [1, 2, 3, 4, 5]]}, "R108"),
+    ],
 )
 def test_sheets_that_cannot_be_used(tmp_path, sheets, code):
     book(tmp_path / "people.xlsx", sheets)
