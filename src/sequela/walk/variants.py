@@ -58,7 +58,8 @@ def variants_of(walk: Walk) -> tuple[Variants, ...]:
 
 def _table(walk: Walk, name: str, people: Population, heading: Heading, *, late: bool) -> Variants:
     endpoint, asked = walk.study.endpoints[name], walk.outcomes[name]
-    rows = [_counted(walk, "As asked", "; ".join(map(words, endpoint.events)), asked, people)]
+    said = "; ".join(map(words, endpoint.events))
+    rows = [_counted(walk, "As asked", said[0].upper() + said[1:], asked, people)]
     outcomes: dict[str, tuple[Endpoint, Outcome]] = {}
     for one in variants(walk.study, endpoint):
         if one.endpoint is None:
