@@ -1,4 +1,4 @@
-"""`sequela init --from`: the same 24 simulated patients in six dresses give the same lines and survival."""
+"""`sequela init --from`: the same 24 simulated patients in seven dresses give the same lines and survival."""
 
 import re
 import tomllib
@@ -253,6 +253,22 @@ def test_omop_tables(truth, tables, tmp_path):
     found = answered(tmp_path / "study")
     back = {str(i): name for name, i in ids.items()}
     assert {back[who]: told for who, told in survival(found, "os").items()} == survival(truth, "os")
+
+
+def test_a_duckdb_file(truth, tables, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    from sequela.core.errors import DataError
+
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    with pytest.raises(DataError, match="R102"):
+        draft([tmp_path / "empty.duckdb"], tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+    with duckdb.connect(str(tmp_path / "registry.duckdb")) as store:
+        for name, table in tables.items():
+            table.write_csv(tmp_path / "x.csv")
+            store.execute(f"create table {name} as select * from read_csv('{tmp_path / 'x.csv'}')")
+    draft([tmp_path / "registry.duckdb"], tmp_path / "study")
+    same(answered(tmp_path / "study"), truth)
 
 
 def test_treatments_alone_serve_as_patients(tables, tmp_path):

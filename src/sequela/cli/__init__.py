@@ -313,9 +313,7 @@ def compare(first: str, second: str, study: Path, as_json: bool) -> int:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Directory; STUDY/multiverse by default.")
 @JSON
-def multiverse_(
-    study: Path, gaps: str, windows: str, choices: bool, out: Path | None, as_json: bool
-) -> int:
+def multiverse_(study: Path, gaps: str, windows: str, choices: bool, out: Path | None, as_json: bool) -> int:
     """The estimates under every gap and window around the study's own rule set: table and specification curve.
 
     Example:  sequela lines multiverse sepher-demo

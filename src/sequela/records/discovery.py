@@ -60,7 +60,7 @@ def discover(paths: Sequence[Path], dictionary: Path | None = None) -> list[Foun
         dictionary: REDCap's data dictionary, or OMOP's concept table.
 
     Raises:
-        DataError: R101 no such file, or any fault of reading.
+        DataError: R101 no such file; R102 no table in them; or any fault of reading.
         UsageError: R113, a format needs a library that is not installed.
     """
     tables: list[Found] = []
@@ -74,6 +74,11 @@ def discover(paths: Sequence[Path], dictionary: Path | None = None) -> list[Foun
                 tables.append(found)
             else:
                 tables[twin] = _stacked(tables[twin], found)
+    if not tables:
+        names = ", ".join(path.name for path in paths)
+        message, allowed = "there is no table in these files", "at least one table with rows"
+        remedy = "give the files that hold the records; nothing was written"
+        raise DataError(Finding("R102", "error", message, found=names, allowed=allowed, remedy=remedy))
     return tables
 
 

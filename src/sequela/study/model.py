@@ -409,7 +409,9 @@ class Cox(_Analysis):
     variables: Words = Field(description='covariates, and "sequence" for the groups')
     enter: Literal["p <= 0.05", "all"] = Field("all", description="which enter the multivariable model")
     repeats: int = Field(
-        0, ge=0, description="bootstrap samples in which the choice by p-value is made again, to print what it costs"
+        0,
+        ge=0,
+        description="bootstrap samples in which the choice by p-value is made again, to print what it costs",
     )
     seed: int = Field(1, ge=0, description="of the bootstrap")
     ties: Literal["efron", "breslow", "exact"] = Field("efron", description="rule for tied event times")

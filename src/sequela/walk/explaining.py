@@ -85,9 +85,7 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
         if one.patient == patient
     )
     moments = _moments(walk, patient)
-    return Explanation(
-        patient, walk.rules.stamp, explained, outside, moments, row["curative_lines"], by_hand
-    )
+    return Explanation(patient, walk.rules.stamp, explained, outside, moments, row["curative_lines"], by_hand)
 
 
 def _require(walk: Walk, patient: str) -> None:
