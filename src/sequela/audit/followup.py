@@ -10,6 +10,7 @@ import numpy as np
 
 from sequela.audit.data import by_arm
 from sequela.audit.verdict import Figure, Verdict, estimates, not_applicable, numbers, p_values, shares
+from sequela.core.estimate import Estimate
 from sequela.core.outcome import Times
 from sequela.estimates.bands import completeness
 from sequela.estimates.curves import kaplan_meier, reverse_kaplan_meier
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sequela.audit.data import CalendarTime, Clock
-    from sequela.core.estimate import Estimate
 
 AT_RISK = 10
 
@@ -71,6 +71,8 @@ def follow_up(clock: Clock, calendar: CalendarTime | None) -> Verdict:
 
 
 def _follow_up(arm: Clock) -> Estimate:
+    if not len(arm):
+        return Estimate("median follow-up", math.nan, reason="no patients")
     return reverse_kaplan_meier(arm.times()).median()
 
 

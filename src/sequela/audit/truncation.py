@@ -145,7 +145,7 @@ def dependence(clock: Clock) -> Verdict:
     """A103: does survival after entry depend on when a patient enters? Tau by arm, and entry in a Cox model."""
     title = "Survival depends on the time of entry"
     seen = clock.take(clock.seen)
-    if not clock.late or not seen.event.any():
+    if not (clock.settled > 0).any() or not seen.event.any():
         return not_applicable("A103", title, "nobody enters after the clock has started, or no event follows")
     found = [conditional_tau(arm) for arm in by_arm(clock)]
     slope = _entry_slope(seen)

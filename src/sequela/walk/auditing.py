@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from sequela.audit import calendar as on_calendar
-from sequela.audit import centres, followup, missing, models, multiplicity, truncation
+from sequela.audit import centres, followup, missing, models, multiplicity, outliers, truncation
 from sequela.audit.data import Agent, CalendarTime, Clock, Variable
 from sequela.audit.design import audit_design, time_zero
 from sequela.audit.multiplicity import Entry, Ledger
@@ -159,7 +159,8 @@ def _compared(walk: Walk, found: TimeZero, people: Population) -> Compared:
         people.frame.filter(pl.col("sequence").is_in(people.groups))
         .join(outcome.table.filter(pl.col("unused").is_null()), on="patient", how="inner")
         .join(settled, on="patient", how="left")
-        .filter(pl.col("settled").is_not_null())
+        # who is in a group because something never happened can have the event at any time
+        .with_columns(pl.col("settled").fill_null(pl.col("origin")))
     )
     start = (rows["entry"] - rows["origin"]).clip(lower_bound=0).to_numpy() / DAYS_PER_MONTH
     late = (rows["settled"] - rows["origin"]).clip(lower_bound=0).to_numpy() / DAYS_PER_MONTH
@@ -205,6 +206,7 @@ def _checks(
         followup.ends([one.clock for one in lines], tuple(_variants(walk, people, lines))),
         _line_ends(walk, lines),
         centres.clustering(main, centre),
+        outliers.apart(main, centre),
         models.events_per_coefficient(designs),
         models.aliasing(designs),
         models.chosen_by_p(designs),
