@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from sequela.study.bench import Plates
 
-TURNED: Final = (
-    0.5  # scatter within equal wells falls to less than this when the plate is turned: it was turned
-)
+TURNED: Final = 0.5  # the turned plate is this much nearer to the others of its assay: it was turned
+OTHERS: Final = 2  # plates to compare with
 WELLS: Final = 3  # on each side, for an edge
 
 
@@ -115,14 +114,18 @@ def quality(frame: pl.DataFrame, plates: Plates) -> tuple[tuple[Quality, ...], t
     found: list[Quality] = []
     findings: list[Finding] = []
     named = frame.filter(pl.col("plate").is_not_null() & pl.col("unused").is_null())
-    for (plate, hours), rows in named.group_by(["plate", "hours"], maintain_order=True):
-        one = _judge(str(plate), hours if isinstance(hours, float) else None, rows, plates)
+    parts = list(named.group_by(["plate", "hours"], maintain_order=True))
+    held = [_held(rows) for _, rows in parts]
+    for place, ((plate, hours), rows) in enumerate(parts):
+        others = [held[i] for i, ((_, when), _) in enumerate(parts) if i != place and when == hours]
+        turned = _turned(held[place], others, *SHAPES[plates.wells])
+        one = _judge(str(plate), hours if isinstance(hours, float) else None, rows, plates, turned)
         found.append(one)
         findings.extend(_limits(one, plates, rows))
     return tuple(found), tuple(findings)
 
 
-def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates) -> Quality:
+def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates, turned: float) -> Quality:
     controls, blanks = rows.filter(pl.col("role") == "control"), rows.filter(pl.col("role") == "blank")
     low = rows.filter(pl.col("role") == "positive") if blanks.is_empty() else blanks
     cv = max(
@@ -138,7 +141,7 @@ def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates) 
     return Quality(
         plate, experiment[0] if len(experiment) else "", hours, rows.height, blanks.height, controls.height,
         _z_prime(controls["value"].to_numpy(), low["value"].to_numpy()), cv, _edge(against, outer),
-        _trend(against, row, height), _trend(against, column, width), _turned(seen, height, width),
+        _trend(against, row, height), _trend(against, column, width), turned,
     )  # fmt: skip
 
 
@@ -183,26 +186,31 @@ def _trend(against: NDArray[Any], place: NDArray[Any], size: int) -> float:
     return float((x @ against[known]) / (x @ x) * (size - 1))
 
 
-def _turned(rows: pl.DataFrame, height: int, width: int) -> float:
-    """Scatter within wells that hold the same, turned by 180 degrees, over that as the layout stands."""
-    keys = {
-        (row, column): (str(group), value)
-        for row, column, value, *group in rows.select("row", "column", "value", *GROUP).iter_rows()
+Held = dict[tuple[int, int], tuple[str, float]]
+
+
+def _held(rows: pl.DataFrame) -> Held:
+    """What each well holds and its share of the plate's median signal."""
+    seen = rows.filter(pl.col("row").is_not_null())
+    middle = float(seen["value"].median() or 0.0)  # pyright: ignore[reportArgumentType]
+    return {
+        (row, column): (str(group), value / middle if middle else value)
+        for row, column, value, *group in seen.select("row", "column", "value", *GROUP).iter_rows()
     }
-    pairs = [(key, keys[height + 1 - key[0], width + 1 - key[1]][1]) for key in keys
-             if (height + 1 - key[0], width + 1 - key[1]) in keys]  # fmt: skip
-    groups = (
-        np.unique([keys[key][0] for key, _ in pairs], return_inverse=True)[1] if pairs else np.zeros(0, int)
-    )
-    if len(pairs) <= len(set(groups.tolist())) + 1:
+
+
+def _turned(own: Held, others: list[Held], height: int, width: int) -> float:
+    """Distance of the turned plate from the median of the others, over that of the plate as it lies."""
+    if len(others) < OTHERS:
         return math.nan
-    own = _within(np.array([keys[key][1] for key, _ in pairs]), groups)
-    return _within(np.array([value for _, value in pairs]), groups) / own if own > 0 else math.nan
-
-
-def _within(values: NDArray[Any], groups: NDArray[Any]) -> float:
-    mean = np.bincount(groups, values) / np.bincount(groups)
-    return float(((values - mean[groups]) ** 2).sum())
+    lies, turned = 0.0, 0.0
+    for (row, column), (group, value) in own.items():
+        opposite = own.get((height + 1 - row, width + 1 - column))
+        there = [other[row, column][1] for other in others if other.get((row, column), ("",))[0] == group]
+        if opposite is not None and len(there) >= OTHERS:
+            middle = float(np.median(there))
+            lies, turned = lies + (value - middle) ** 2, turned + (opposite[1] - middle) ** 2
+    return turned / lies if lies > 0 else math.nan
 
 
 def _limits(one: Quality, plates: Plates, rows: pl.DataFrame) -> list[Finding]:
@@ -218,7 +226,7 @@ def _limits(one: Quality, plates: Plates, rows: pl.DataFrame) -> list[Finding]:
          f"rows {one.rows:+.0%}, columns {one.columns:+.0%}", f"at most {plates.trend:.0%}",
          "look at the heat map: pipetting, seeding, or incubator"),
         ("B244", one.turned < TURNED, "`{}` looks turned by 180 degrees",
-         f"scatter within equal wells falls to {one.turned:.0%} when it is turned", "as in the layout",
+         f"turned, its distance from the other plates falls to {one.turned:.0%}", "as in the layout",
          "compare the plate with its layout; nothing was turned"),
     ]  # fmt: skip
     return [

@@ -94,8 +94,12 @@ def _assay(
 
 def _of_assay(finding: Finding) -> Finding:
     """A finding of the reader, in the words of an assay: its part of the study file is [assays]."""
-    remedy = finding.remedy.replace("[sources.", "[assays.") if finding.remedy else None
-    return replace(finding, message=finding.message.replace("source `", "assay `"), remedy=remedy)
+
+    def own(text: str | None) -> str | None:
+        return text and text.replace("[sources.", "[assays.").replace("source `", "assay `")
+
+    remedy, allowed = own(finding.remedy), own(finding.allowed)
+    return replace(finding, message=own(finding.message) or "", allowed=allowed, remedy=remedy)
 
 
 def who(benched: Benched) -> tuple[Who, ...]:

@@ -1,0 +1,21 @@
+# Tests on experiment means by R 4.2 (stats, nlme); writes experiments_reference.json. Run: Rscript experiments_reference.R
+suppressMessages(library(nlme))
+value <- c(1.00, 1.12, 0.87, 1.31, 0.95,  1.42, 1.50, 1.20, 1.95, 1.28,  1.10, 1.02, 0.99, 1.40)
+condition <- factor(c(rep("A", 5), rep("B", 5), rep("C", 4)))
+experiment <- factor(c(1:5, 1:5, 1, 2, 3, 5))
+y <- log(value)
+a <- y[condition == "A"]; b <- y[condition == "B"]; c <- y[condition == "C"]; ac <- a[c(1, 2, 3, 5)]
+out <- list()
+keep <- function(t) unname(c(t$statistic, t$parameter, t$p.value, t$conf.int))
+out$student_B <- keep(t.test(b, a, var.equal = TRUE)); out$student_C <- keep(t.test(c, a, var.equal = TRUE))
+out$welch_B <- keep(t.test(b, a)); out$welch_C <- keep(t.test(c, a))
+out$paired_B <- keep(t.test(b, a, paired = TRUE)); out$paired_C <- keep(t.test(c, ac, paired = TRUE))
+f <- anova(lm(y ~ condition)); out$anova <- c(f[1, "F value"], f[1, "Df"], f[2, "Df"], f[1, "Pr(>F)"])
+whole <- condition != "C"
+g <- anova(lm(y[whole] ~ experiment[whole] + condition[whole])); out$blocked <- c(g[2, "F value"], g[2, "Df"], g[3, "Df"], g[2, "Pr(>F)"])
+m <- lme(y ~ condition, random = ~ 1 | experiment, method = "REML", control = lmeControl(tolerance = 1e-12, msTol = 1e-12))
+out$mixed_coef <- unname(fixef(m)[2:3]); out$mixed_se <- unname(sqrt(diag(vcov(m)))[2:3])
+out$mixed_sd <- as.numeric(VarCorr(m)[, "StdDev"])
+out$holm <- p.adjust(c(0.01, 0.04, 0.03, 0.2), "holm")
+lines <- sapply(names(out), function(n) sprintf('"%s": [%s]', n, paste(sprintf("%.15g", out[[n]]), collapse = ", ")))
+writeLines(c("{", paste(lines, collapse = ",\n"), "}"), "experiments_reference.json")
