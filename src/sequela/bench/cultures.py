@@ -93,7 +93,7 @@ def _unnamed(frame: pl.DataFrame, assay: str) -> list[Finding]:
     return [
         Finding(
             "B211",
-            "error",
+            "warning",
             message,
             place,
             f"{unnamed.height} of {used.height} wells",

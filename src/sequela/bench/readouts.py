@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 def select(
     frame: pl.DataFrame, *, agent: str | None = None, dose: float | None = None, hours: float | None = None
 ) -> pl.DataFrame:
-    """The usable rows of an agent, dose and time; untreated wells belong to every agent.
+    """The usable rows of an agent, dose and time; untreated wells that name no
+    agent, or one that is never dosed (a vehicle), belong to every agent.
 
     Raises:
         DataError: B260, more than one agent or time is left; B261, nothing is left.
     """
     rows = frame.filter(pl.col("unused").is_null() & pl.col("culture").is_not_null())
     if agent is not None:
-        rows = rows.filter((pl.col("agent") == agent) | (pl.col("dose") == 0))
+        dosed = rows.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique()
+        nobodys = (pl.col("dose") == 0) & ~pl.col("agent").is_in(dosed.to_list()).fill_null(value=False)
+        rows = rows.filter((pl.col("agent") == agent) | nobodys | (pl.col("role") == "start"))
     if hours is not None:
         rows = rows.filter((pl.col("hours") == hours) | (pl.col("role") == "start"))
     if dose is not None:

@@ -67,6 +67,8 @@ class Estimate:
             text += f", {wording.p_phrase(self.p)}"
         return text
 
+    __rich__ = __str__
+
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(str(self))}</p>"
 
@@ -106,6 +108,8 @@ class Test:
             return f"{self.method}: {wording.DASH} ({self.reason})"
         freedom = f" (df {self.df:g})" if self.df else ""
         return f"{self.method}: {wording.number(self.statistic)}{freedom}, {wording.p_phrase(self.p)}"
+
+    __rich__ = __str__
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(str(self))}</p>"
@@ -153,8 +157,11 @@ class Curve:
         label = f" {self.label}" if self.label else ""
         return f"<Curve{label}: {self.method}, n {self.n}, events {self.events.sum():g}, {self.median()}>"
 
+    def __rich__(self) -> str:
+        return repr(self)[1:-1]
+
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>"
+        return f"<p>{html.escape(self.__rich__())}</p>"
 
     def _estimate(self, name: str, value: float, **fields: Any) -> Estimate:
         facts: dict[str, Any] = {
@@ -317,6 +324,9 @@ class Model:
             *(f"  {ratio}" for ratio in self.hazard_ratios()),
         ]
         return "\n".join([*lines, *(f"  {name}: {test}" for name, test in self.tests.items())])
+
+    def __rich__(self) -> str:
+        return repr(self)
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"

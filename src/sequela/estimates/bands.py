@@ -12,22 +12,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from sequela.core.errors import UsageError
 from sequela.core.estimate import TOLERANCE, Curve, Estimate
 from sequela.core.finding import Finding
 from sequela.core.outcome import Times
+from sequela.core.wording import number
 from sequela.estimates.intervals import Interval, limits, limits_at
+from sequela.estimates.spoken import Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import polars as pl
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
+@dataclass(frozen=True, eq=False, repr=False)
+class Band(Spoken):
     """Limits that hold for all times from `start` to `end` together, at the times of the curve."""
 
     time: NDArray[Any]
@@ -38,6 +42,22 @@ class Band:
     level: float
     start: float
     end: float
+
+    @property
+    def method(self) -> str:
+        """Name of the band."""
+        return f"{self.kind} band"
+
+    def sentence(self) -> str:
+        """Level, kind, reach and critical value."""
+        reach = f"from {self.start:g} to {self.end:g}"
+        return f"{100 * self.level:g}% {self.method} {reach}, critical value {number(self.critical)}"
+
+    def frame(self) -> pl.DataFrame:
+        """One row per event time: time, lower, upper."""
+        import polars as pl
+
+        return pl.DataFrame({name: getattr(self, name) for name in ("time", "lower", "upper")})
 
 
 def band(
@@ -87,11 +107,15 @@ def _independent(curve: Curve, what: str) -> None:
 
 
 def _crossing(rising: Callable[[float], float], height: float, low: float, high: float) -> float:
-    """Where a rising function reaches `height`, by bisection."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < height else (low, middle)
-    return (low + high) / 2
+    """Where a rising function reaches `height` between `low` and `high`, or the nearer end."""
+    if rising(low) >= height:
+        return low
+
+    def above(c: float) -> float:
+        return rising(c) - height
+
+    root: Any = brentq(above, low, high, xtol=1e-12)
+    return float(root)
 
 
 def bridge_probability(c: float, a: float) -> float:

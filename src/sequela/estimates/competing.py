@@ -19,6 +19,7 @@ from sequela.core.finding import Finding
 from sequela.core.outcome import Times
 from sequela.estimates.cox import CoxModel, cox
 from sequela.estimates.intervals import Interval, limits
+from sequela.estimates.spoken import Spoken
 from sequela.estimates.timeline import labels, timeline
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 Variance = Literal["jackknife", "aalen"]
 
 
-@dataclass(frozen=True, eq=False)
-class Incidence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Incidence(Spoken):
     """The probability of having had one cause by each time; arrays have one row per distinct exit time."""
 
     time: NDArray[Any]
@@ -71,8 +72,12 @@ class Incidence:
         names = ("time", "probability", "se", "lower", "upper", "at_risk", "events", "censored")
         return pl.DataFrame({name: getattr(self, name) for name in names})
 
-    def __repr__(self) -> str:
-        return f"<Incidence {self.label} cause {self.cause}: n {self.n}, events {self.events.sum():g}>"
+    def sentence(self) -> str:
+        """Method, cause, numbers, and the probability at the last event of the cause."""
+        of = f" of {self.label}" if self.label else ""
+        known = np.flatnonzero(self.events > 0)
+        last = f", {self.at(float(self.time[known[-1]]))}" if len(known) else ""
+        return f"{self.method}{of}, cause {self.cause}: n {self.n}, events {self.events.sum():g}{last}"
 
 
 def aalen_johansen(

@@ -20,8 +20,10 @@ from sequela.core.finding import Finding
 from sequela.estimates.curves import kaplan_meier
 from sequela.estimates.likelihood import information, pieces
 from sequela.estimates.residuals import schoenfeld
+from sequela.estimates.spoken import Spoken
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from sequela.core.outcome import Times
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 Transform = Literal["km", "rank", "identity", "log"]
 
 
-@dataclass(frozen=True, eq=False)
-class Proportionality:
+@dataclass(frozen=True, eq=False, repr=False)
+class Proportionality(Spoken):
     """Tests per column and for all, and what a plot of them needs.
 
     Attributes:
@@ -45,6 +47,22 @@ class Proportionality:
     g: NDArray[Any]
     scaled: NDArray[Any]
     transform: str
+
+    @property
+    def method(self) -> str:
+        """The test and its transform of time."""
+        return self.tests["GLOBAL"].method
+
+    def sentence(self) -> str:
+        """The test of all columns."""
+        return str(self.tests["GLOBAL"])
+
+    def frame(self) -> pl.DataFrame:
+        """One row a column, GLOBAL last: term, statistic, df, p, method, n, reason."""
+        import polars as pl
+
+        rows = pl.concat([test.frame() for test in self.tests.values()], how="vertical_relaxed")
+        return rows.insert_column(0, pl.Series("term", list(self.tests)))
 
 
 def transformed(times: Times, at: NDArray[Any], transform: Transform) -> NDArray[Any]:

@@ -9,7 +9,6 @@ type: Andersen, Borgan, Gill and Keiding 1993, section IV.4.1.3), at a cost that
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,7 +18,9 @@ import numpy as np
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, normal_quantile
 from sequela.core.finding import Finding
+from sequela.core.wording import number
 from sequela.estimates.intervals import Interval, limits
+from sequela.estimates.spoken import Spoken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 Variance = Literal["jackknife", "aalen"]
 
 
-@dataclass(frozen=True, eq=False)
-class Occupation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Occupation(Spoken):
     """Probability of being in each state at each transition time: m x K, and its standard error.
 
     `area_se` is the standard error of the time spent in each state up to each time, `shared` the covariance
@@ -51,11 +52,11 @@ class Occupation:
     method: str = "Aalen-Johansen"
     unit: str = "day"
 
-    def __repr__(self) -> str:
-        return f"<Occupation: {self.method}, n {self.n}, states {', '.join(self.states)}>"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>"
+    def sentence(self) -> str:
+        """Method, number of subjects, and the mean time in every state to the last transition."""
+        tau = float(self.time[-1])
+        means = ", ".join(f"{state} {number(self.mean_time(state, tau).value)}" for state in self.states)
+        return f"{self.method}: n {self.n}, {self.unit}s in each state to {tau:g}: {means}"
 
     def at(self, t: float) -> dict[str, Estimate]:
         """The probability of each state at time `t`."""

@@ -11,7 +11,6 @@ judged by the conditions of Gentleman and Geyer (Biometrika 1994); Sun (2001) fo
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,14 +21,15 @@ from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate
 from sequela.core.finding import Finding
 from sequela.estimates.resampling import draws
+from sequela.estimates.spoken import Spoken
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import ArrayLike, NDArray
 
 
-@dataclass(frozen=True, eq=False)
-class Turnbull:
+@dataclass(frozen=True, eq=False, repr=False)
+class Turnbull(Spoken):
     """Mass on innermost intervals (left, right]; right is infinite where the last mass is open.
 
     `gap` is the largest violation of the optimality conditions (0 at the maximum). `samples` are the
@@ -54,11 +54,9 @@ class Turnbull:
             f"Turnbull, percentile bootstrap of {len(self.samples)} samples" if self.samples else "Turnbull"
         )
 
-    def __repr__(self) -> str:
-        return f"<{self.method}: n {self.n}, {self.median()}>"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(repr(self)[1:-1])}</p>"
+    def sentence(self) -> str:
+        """Method, number of subjects, median."""
+        return f"{self.method}: n {self.n}, {self.median()}"
 
     def _facts(self) -> dict[str, Any]:
         return {"n": self.n, "level": self.level, "method": self.method}

@@ -134,15 +134,10 @@ class BenchPages:
         numbers = [_key(one.comparisons, i, one.heading.title, self.house) for one in shown[:3]
                    for i in range(len(one.comparisons.recommended))][:4]  # fmt: skip
         blocks: list[Block] = [KeyNumbers(tuple(numbers))] if numbers else []
-        unnamed = any(finding.code == "B211" for finding in self.findings)
+        unnamed = [finding.message for finding in self.findings if finding.code == "B211"]
         if unnamed:
-            blocks.append(
-                Note(
-                    "error",
-                    "Experiments are not named",
-                    "Wells are no repeats: no test was made, and no star is drawn.",
-                )
-            )
+            words = "Wells are no repeats: no test was made of these, and no star is drawn. "
+            blocks.append(Note("warning", "Experiments are not named", words + "; ".join(unnamed) + "."))
         invented = [c.heading.title for c in self.contents if c.simulated]
         if invented and not self.house.banner:
             blocks.append(
@@ -180,7 +175,7 @@ class BenchPages:
 
 def _key(told: Comparisons, place: int, title: str, house: House) -> KeyNumber:
     one = told.recommended[place]
-    label = f"{title}: {told.labels[one.condition]} against {told.labels[one.reference]}"
+    label = f"{title}, {told.quantity}: {told.labels[one.condition]} against {told.labels[one.reference]}"
     if math.isnan(one.effect.value):
         return KeyNumber("–", label, one.effect.reason or "")
     digits = decimals(one.effect.value)

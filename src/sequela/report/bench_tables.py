@@ -83,13 +83,7 @@ def levels(content: Contrasted | Grown, house: House, banner: str | None) -> Tab
         for key, level in zip(keys, content.levels, strict=True)
     ]
     unit = f" ({content.rate_unit})" if content.rate_unit else ""
-    columns = (
-        Column("Experiments"),
-        Column("Wells"),
-        Column(f"Mean{unit}"),
-        Column("SD"),
-        *_columns(content.comparisons),
-    )
+    columns = (Column("n\n(readings)"), Column(f"Mean (SD){unit}"), *_columns(content.comparisons))
     notes = (*_words(content.comparisons), *content.notes)
     return Table(
         content.heading.id, "", content.heading.title, columns, tuple(rows), notes, banner, "Culture"
@@ -99,14 +93,20 @@ def levels(content: Contrasted | Grown, house: House, banner: str | None) -> Tab
 def _level(
     level: Level, one: Compared | None, paper: Compared | None, told: Comparisons, house: House
 ) -> tuple[Cell, ...]:
-    first = (Cell(str(level.experiments), level.experiments), Cell(str(level.wells), level.wells))
-    return (*first, plain(level.mean, house), plain(level.sd, house), *_compared(one, paper, told, house))
+    digits = min(3, max(decimals(level.mean), 2 if math.isnan(level.sd) else decimals(level.sd)))
+    mean = Cell(
+        f"{number(level.mean, digits, house.style)} ({number(level.sd, digits, house.style)})",
+        level.mean,
+        () if math.isnan(level.sd) else (("sd", level.sd),),
+    )
+    counts = Cell(f"{level.experiments} ({level.wells})", level.experiments, (("wells", level.wells),))
+    return (counts, mean, *_compared(one, paper, told, house))
 
 
 def _columns(told: Comparisons) -> tuple[Column, ...]:
     name = f"Recommended: {told.recommended[0].effect.method}" if told.recommended else "Recommended"
     found = [
-        Column("Ratio or difference (95% CI)", name),
+        Column(f"{_effect(told)} (95% CI)", name),
         Column("p", name),
         Column("p adjusted", name),
         Column("Stars", name),
@@ -115,6 +115,10 @@ def _columns(told: Comparisons) -> tuple[Column, ...]:
         paper = f"As in a paper: {told.paper[0].effect.method}"
         found += [Column("p", paper), Column("Stars", paper)]
     return tuple(found)
+
+
+def _effect(told: Comparisons) -> str:
+    return "Ratio" if any("/" in one.effect.name for one in told.recommended) else "Difference"
 
 
 def _compared(
@@ -159,15 +163,14 @@ def curves(content: Curved, house: House, banner: str | None) -> Table:
         Row(
             row.label,
             (
-                Cell(str(row.experiments), row.experiments),
-                Cell(str(row.wells), row.wells),
+                Cell(f"{row.experiments or DASH} ({row.wells})", row.experiments, (("wells", row.wells),)),
                 *(value(estimate, house) for _, estimate in row.numbers),
             ),
             notes=row.notes,
         )
         for row in content.rows
     ]
-    columns = (Column("Experiments"), Column("Wells"), *(Column(f"{name}\n(95% CI)") for name in names))
+    columns = (Column("n\n(wells)"), *(Column(f"{name}\n(95% CI)") for name in names))
     return Table(
         content.heading.id, "", content.heading.title, columns, tuple(rows), content.notes, banner, "Culture"
     )

@@ -26,5 +26,6 @@ def stars(p: float, scheme: str) -> str:
 
 
 def in_words(scheme: str) -> str:
-    """`* p < 0.05, ** p < 0.01, …`; empty where there are no stars."""
-    return ", ".join(f"{mark} p < {limit:g}" for limit, mark in reversed(SCHEMES[scheme]))
+    """`∗ p < 0.05, ∗∗ p < 0.01, …`, in signs that no markup takes for emphasis; empty without stars."""
+    drawn = [(limit, mark.replace("*", "∗")) for limit, mark in reversed(SCHEMES[scheme])]
+    return ", ".join(f"{mark} p < {limit:g}" for limit, mark in drawn)

@@ -67,7 +67,8 @@ def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchConte
 
 def _heading(analysis: BenchAnalysis, benched: Benched, *more: str) -> Heading:
     assay = benched.protocol.assays[analysis.assay]
-    words = [assay.label or analysis.assay, assay.method, *more]
+    label = assay.label or analysis.assay
+    words = [label, "" if assay.method in label else assay.method, *more]
     return Heading(analysis.id, analysis.title, analysis.number or "", ", ".join(filter(None, words)) + ".")
 
 
@@ -284,7 +285,7 @@ def _row(label: str, fit: Fit, analysis: DoseResponse) -> CurveRow:
         ]
     else:
         numbers = [(f"IC50{unit}", fit.ic50), (f"EC50{unit}", fit.ec50), ("Emax", fit.emax), ("AUC", fit.auc)]
-    return CurveRow(label, len(fit.experiments) or 1, len(fit.dose), tuple(numbers), fit.notes)
+    return CurveRow(label, len(fit.experiments), len(fit.dose), tuple(numbers), fit.notes)
 
 
 def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:

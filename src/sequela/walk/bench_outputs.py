@@ -66,7 +66,11 @@ def bench_manifest(benched: Benched, now: datetime) -> dict[str, Any]:
 
 def frames(benched: Benched, contents: tuple[BenchContent, ...]) -> dict[str, str]:
     """Every assay's rows with what became of them, the cultures' histories, and the tests of every analysis."""
-    found = {f"data/{name}.csv": frame.drop("_row").write_csv() for name, frame in benched.frames.items()}
+    found: dict[str, str] = {}
+    for name, frame in benched.frames.items():
+        invented = benched.protocol.assays[name].simulated and not benched.study.study.simulated
+        warning = f"# {BENCH_BANNER}\n" if invented else ""
+        found[f"data/{name}.csv"] = warning + frame.drop("_row").write_csv()
     legend = benched.sequences
     table = benched.sequences.table
     names = ["+".join(legend.agents(mask)) for mask in table["agents"]]

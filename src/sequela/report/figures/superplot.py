@@ -121,8 +121,9 @@ def _draw(
     axes = draw_axes(page, area, None, y)
     step = 1 / len(groups)
     centres = [(place + 0.5) * step for place in range(len(groups))]
-    for name in repeats:
-        line = [(x, mean[name]) for x, mean in zip(centres, means, strict=True) if name in mean]
+    shifts = (np.arange(len(repeats)) - (len(repeats) - 1) / 2) * min(0.05, 0.25 / len(repeats)) * step
+    for nth, name in enumerate(repeats):
+        line = [(x + shifts[nth], mean[name]) for x, mean in zip(centres, means, strict=True) if name in mean]
         axes.plot([x for x, _ in line], [value for _, value in line], color=HAIR, linewidth=0.7, zorder=2)
     for place, (group, mean) in enumerate(zip(groups, means, strict=True)):
         for nth, name in enumerate(repeats):
@@ -132,9 +133,9 @@ def _draw(
             )
             if len(own):
                 x = centres[place] + spread(len(own), 0.42 * step)
-                axes.plot(x, own, "o", markersize=2.0, color=tint(hue, 0.4), markeredgewidth=0, zorder=1)
+                axes.plot(x, own, "o", markersize=2.5, color=tint(hue, 0.55), markeredgewidth=0, zorder=1)
                 axes.plot(
-                    centres[place],
+                    centres[place] + shifts[nth],
                     mean[name],
                     mark,
                     markersize=6.0,
