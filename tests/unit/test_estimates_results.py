@@ -45,9 +45,8 @@ PARTS = {
 }  # fmt: skip
 # results of causal methods: rows of Estimates with their weights, shown by the report's corrections
 BUNDLES = {
-    "Arm", "Balanced", "Clones", "Compared", "Contrast", "EValue", "FollowUp", "Imputed", "Landmark", "Logistic",
-    "Pooled", "Propensity", "SequentialTrials", "Split", "Standardised", "Strategy", "TargetTrial", "Tipping",
-    "Weighted", "Weights",
+    "Arm", "Balanced", "Clones", "Compared", "Contrast", "EValue", "Enrolled", "Imputed", "Landmark", "Logistic",
+    "NestedTrials", "Propensity", "Split", "Standardised", "Strategy", "TargetTrial", "Tipping", "Weighted", "Weights",
 }  # fmt: skip
 
 
