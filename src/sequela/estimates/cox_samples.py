@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 STEPS = 12
 SETTLED = 1e-12  # squared length in standard errors of the last step, after which no digit changes
-NUMBERS = 12_000  # rows x samples of a block: it stays in cache
+NUMBERS = 40_000  # rows x samples of a block: it stays in cache
 
 
 def bootstrap_cox(
@@ -84,10 +84,11 @@ class _Rows:
     """The data in the order of falling exit times, and where risk sets and tied sets lie in it.
 
     Attributes:
-        order: original positions; X: p x n; pairs: n x p(p+1)/2 products of columns; `at` their indices.
-        upto: number of rows still there at each of J event times; stop, start: as in `RiskSets`.
+        order: original positions, at each event time the events first.
+        X: p x n; pairs: n x p(p+1)/2 products of columns; `at` their indices.
+        upto: number of rows still there at each of J event times; `later` just after it, `dead` with its events.
+        stop, start: as in `RiskSets`; event: positions of event rows.
         late: order of the entries and, per event time, the number that enter at or after it.
-        event: positions of event rows, by falling event time; first: where each tied set begins among them.
     """
 
     order: NDArray[Any]
@@ -95,18 +96,19 @@ class _Rows:
     pairs: NDArray[Any]
     at: tuple[NDArray[Any], NDArray[Any]]
     upto: NDArray[Any]
+    later: NDArray[Any]
+    dead: NDArray[Any]
     stop: NDArray[Any]
     start: NDArray[Any] | None
     late: tuple[NDArray[Any], NDArray[Any]] | None
     event: NDArray[Any]
-    first: NDArray[Any]
     efron: bool
 
     @staticmethod
     def of(times: Times, X: NDArray[Any], efron: bool) -> _Rows:
         """Sort the rows of `times` once."""
         sets = cox_risk_sets(times)
-        order = np.argsort(-sets.stop, kind="stable")
+        order = np.lexsort((times.state == 0, -sets.stop))
         stop, Z = sets.stop[order], np.ascontiguousarray(X[order])
         J = np.arange(len(sets.time))
         late = None
@@ -115,24 +117,22 @@ class _Rows:
             by_entry = np.argsort(-entered, kind="stable")
             late = by_entry, np.searchsorted(-entered[by_entry], -J, side="left")
         at = np.triu_indices(Z.shape[1])
-        event = np.flatnonzero((times.state > 0)[order])
+        upto, later = (np.searchsorted(-stop, -J - k, side="left") for k in (0, 1))
         return _Rows(
-            order, np.ascontiguousarray(Z.T), Z[:, at[0]] * Z[:, at[1]], at,
-            np.searchsorted(-stop, -J, side="left"), stop, None if sets.start is None else sets.start[order],
-            late, event, np.searchsorted(-stop[event], -(J[::-1] + 1), side="left"), efron,
+            order, np.ascontiguousarray(Z.T), Z[:, at[0]] * Z[:, at[1]], at, upto, later, later + sets.deaths,
+            stop, None if sets.start is None else sets.start[order], late,
+            np.flatnonzero((times.state > 0)[order]), efron,
         )  # fmt: skip
 
-    def at_risk(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Sums over risk sets along the last axis (n to J)."""
-        found = _running(values)[..., self.upto]
+    def sums(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Sums over risk sets and over the events of each event time, along the last axis (n to J)."""
+        running = _running(values)
+        found, tied = running[..., self.upto], running[..., self.dead]
+        tied -= running[..., self.later]
         if self.late is not None:
             order, upto = self.late
             found -= _running(values[..., order])[..., upto]
-        return found
-
-    def tied(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Sums over the events of each event time along the last axis (n to J)."""
-        return np.add.reduceat(values[..., self.event], self.first, axis=-1)[..., ::-1]
+        return found, tied
 
     def lived(self, steps: NDArray[Any]) -> NDArray[Any]:
         """What the running sum of `steps` gains while each row is at risk (J to n)."""
@@ -150,7 +150,7 @@ def _running(values: NDArray[Any]) -> NDArray[Any]:
 def _climb(rows: _Rows, counts: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Newton's steps of a block of samples; coefficients, and flags of the samples that settled."""
     beta = np.tile(start, (len(counts), 1))
-    deaths = rows.tied(counts)
+    deaths = rows.sums(counts)[1]
     observed = counts[:, rows.event] @ rows.X[:, rows.event].T
     settled, going = np.zeros(len(counts), bool), np.arange(len(counts))
     for _ in range(STEPS):
@@ -185,14 +185,13 @@ def _derivatives(
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         risk = counts * np.exp(beta @ rows.X)
         parts = risk[:, None, :] * rows.X
-        S0, S1 = rows.at_risk(risk), rows.at_risk(parts)
+        (S0, E0), (S1, E1) = rows.sums(risk), rows.sums(parts)
         inverse = np.where(deaths > 0, 1 / S0, 0.0)
         hazard, c02 = deaths * inverse, deaths * inverse * inverse
         v, outer = risk, 0.0
         tied = deaths > 1 if rows.efron else np.zeros(deaths.shape, bool)
         if tied.any():
-            E1 = rows.tied(parts)
-            sums = tie_sums(deaths[tied].astype(np.intp), (rows.tied(risk) * inverse)[tied])
+            sums = tie_sums(deaths[tied].astype(np.intp), (E0 * inverse)[tied])
             own, c12, c22 = (np.zeros_like(S0) for _ in range(3))
             once, twice = inverse[tied], inverse[tied] ** 2
             hazard[tied], own[tied] = once * sums.s01, once * sums.s11
