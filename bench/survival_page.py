@@ -124,19 +124,22 @@ def aims(results: Results) -> str:
 
 
 def slower(results: Results) -> str:
-    """Cells in which R is faster, or another engine."""
-    behind: dict[str, list[str]] = {engine: [] for engine in ENGINES[1:]}
-    for task in TASKS:
-        for n, found in results.get(task, {}).items():
-            for engine in ENGINES[1:]:
-                if {"sequela", engine} <= set(found) and median(found[engine]) < median(found["sequela"]):
-                    behind[engine].append(f"{TASKS[task]} at {int(n):,}")
-    return " ".join(
-        f"{engine} is faster than Sequela in {len(cells)} cells: {'; '.join(cells)}."
-        if cells
-        else f"{engine} is faster in no cell."
-        for engine, cells in behind.items()
-    )
+    """Who is faster than Sequela, in which task and at which sizes."""
+    told: list[str] = []
+    for engine in ENGINES[1:]:
+        parts: list[str] = []
+        for task, title in TASKS.items():
+            cells = results.get(task, {})
+            sizes = [
+                f"{int(n):,}"
+                for n in sorted(cells, key=int)
+                if {"sequela", engine} <= set(cells[n])
+                and median(cells[n][engine]) < median(cells[n]["sequela"])
+            ]
+            if sizes:
+                parts.append(f"  - {title}, at n = {' and '.join(sizes)}")
+        told += [f"- {engine} is faster than Sequela in:", *parts] if parts else [f"- {engine}: in no cell."]
+    return "\n".join(told)
 
 
 def page(results: Results, peers: float, r: float) -> str:

@@ -26,9 +26,9 @@ def test_aims_say_what_was_missed() -> None:
     told = aims({"km": {"1000000": found(0.01, 1.2)}, "cox_10": {"1000000": found(0.1, 2.0)}})
     assert "120× | reached" in told
     assert "25× | 20× | missed by 20 %" in told
-    assert "R survival is faster than Sequela in 1 cells: Kaplan-Meier, whole days at 555." in slower(
-        {"km": {"555": found(0.002, 0.001)}}
-    )
+    told = slower({"km": {"555": found(0.002, 0.001), "10000": found(0.01, 0.1)}})
+    assert "R survival is faster than Sequela in:\n  - Kaplan-Meier, whole days, at n = 555\n" in told
+    assert "lifelines: in no cell." in told
 
 
 def test_the_page_is_made_from_what_was_merged(tmp_path: Path) -> None:
