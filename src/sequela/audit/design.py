@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sequela.core.finding import Finding, Where
+from sequela.study.adjusting import Adjusting, Landmark, TimeDependent
 from sequela.study.model import Cox, Curves, Medians, TargetTrial
 from sequela.study.names import calendar
 from sequela.study.partition import implies
@@ -72,10 +73,12 @@ def _clocks(study: Study, moments: Calendar, analysis: Analysis) -> Iterator[Tim
     if isinstance(analysis, TargetTrial):
         yield _trial(study, moments, analysis)
         return
-    if not isinstance(analysis, (Curves, Cox, Medians)):
+    if not isinstance(analysis, Curves | Cox | Medians | Adjusting):
         return
     names = analysis.endpoints if isinstance(analysis, Medians) else (analysis.endpoint,)
-    compared = not isinstance(analysis, Curves) or analysis.by == "sequence"
+    compared = (
+        analysis.by == "sequence" if isinstance(analysis, Curves) else not isinstance(analysis, TimeDependent)
+    )
     groups = (
         [g for g in study.sequences.groups if not analysis.groups or g.name in analysis.groups]
         if compared
@@ -86,9 +89,11 @@ def _clocks(study: Study, moments: Calendar, analysis: Analysis) -> Iterator[Tim
         endpoint = study.endpoints[name]
         origin = moments.moment(endpoint.origin)
         entry = max(origin, moments.moment(endpoint.entry)) if endpoint.entry is not None else origin
-        faults = [*_criteria_faults(criteria, groups, moments, entry), *_group_faults(groups, moments, entry)]
-        if isinstance(analysis, Cox):
-            faults.extend(_covariate_faults(analysis.variables, moments, entry))
+        faults: list[Fault] = []
+        if not isinstance(analysis, Landmark):  # who is not settled by the landmark is left out and counted
+            faults += _criteria_faults(criteria, groups, moments, entry)
+            faults += _group_faults(groups, moments, entry)
+        faults += _covariate_faults(_adjusted_for(analysis), moments, entry)
         settled = {group.name: _settled(group, criteria, moments, entry) for group in groups}
         yield TimeZero(analysis.id, name, origin, entry, tuple(faults), settled)
 
@@ -105,6 +110,13 @@ def _trial(study: Study, moments: Calendar, trial: TargetTrial) -> TimeZero:
         if settled.rank > origin.rank:
             faults.append(Fault("GT002", f"strategy “{strategy.name}”", settled))
     return TimeZero(trial.id, trial.endpoint, origin, origin, tuple(faults), {})
+
+
+def _adjusted_for(analysis: Analysis) -> tuple[str, ...]:
+    """The covariates of an analysis that compares groups."""
+    if isinstance(analysis, Cox):
+        return analysis.variables
+    return analysis.covariates if isinstance(analysis, Adjusting) else ()
 
 
 def _criteria(study: Study, population: str) -> tuple[Criterion, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sequela.core.estimate import Curve, Estimate, Test
+    from sequela.estimates.balance import Balanced
     from sequela.estimates.nestedtrials import NestedTrials
+    from sequela.estimates.sensitivity import EValue, Tipping
     from sequela.estimates.targettrial import TargetTrial
 
 
@@ -159,6 +161,7 @@ class Term:
     univariate_p: float | None
     multivariable: Estimate | None
     multivariable_p: float | None
+    e_value: EValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +229,7 @@ class Corrected:
     hazard_ratio: Estimate | None
     p: float | None
     reason: str | None = None
+    e_value: EValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,4 +305,42 @@ class Emulated:
     cluster: str | None
 
 
-Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable | Emulated
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A labelled row of estimates; `kind` says how they are printed."""
+
+    label: str
+    kind: Literal["time", "percent", "ratio"]
+    estimates: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """A corrected comparison.
+
+    Attributes:
+        endpoint, origin: in words.
+        groups: as compared, the reference first.
+        rows: the estimates, from the least to the most corrected; `corrects` those that a forest of corrections shows.
+        measures: further estimates, one column for each of `columns`.
+        balance: every column of the covariates before and after weighting.
+        curves: of each group, weighted or by exposure; `entry` their entry times, where they come late.
+        tipping: the conclusion against a growing departure.
+    """
+
+    heading: Heading
+    endpoint: str
+    origin: str
+    groups: tuple[str, ...]
+    rows: tuple[Corrected, ...]
+    corrects: tuple[Corrected, ...] = ()
+    columns: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    balance: tuple[Balanced, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    entries: tuple[NDArray[Any], ...] = ()
+    tipping: Tipping | None = None
+    notes: tuple[str, ...] = ()
+
+
+Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable | Emulated | Adjusted

@@ -8,9 +8,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sequela.core.wording import interval, number
+from sequela.report import adjusted
 from sequela.report import content_figures as draw
 from sequela.report import content_tables as tabulate
 from sequela.report.content import (
+    Adjusted,
     Agreed,
     Content,
     Correction,
@@ -358,7 +360,9 @@ def _part(content: Content, house: House) -> Part:
         case Survival():
             tables, figures = (tabulate.survival(content, house),), (draw.curves(content, house),)
         case Regression():
-            tables, figures = (tabulate.regression(content, house),), (draw.hazard_ratios(content, house),)
+            extra = adjusted.e_values(content, house)
+            tables = (tabulate.regression(content, house), *((extra,) if extra is not None else ()))
+            figures = (draw.hazard_ratios(content, house),)
         case MedianTable():
             tables = (tabulate.medians(content, house),)
         case PrintedTable():
@@ -366,6 +370,8 @@ def _part(content: Content, house: House) -> Part:
         case Emulated():
             tables = (emulated(content, house),)
             figures = () if content.trial.reason else (emulated_curves(content, house),)
+        case Adjusted():
+            tables, figures = adjusted.tables(content, house), adjusted.figures(content, house)
     return Part(heading.title, heading.id, heading.number, tables, figures)
 
 

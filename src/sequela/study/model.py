@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, WithJsonSchema
+from pydantic import Field, PrivateAttr
 
+from sequela.study.adjusting import Imputed, Landmark, Standardised, TimeDependent, TippingPoint, Weighted
 from sequela.study.bench import (
     Agent,
     Assay,
@@ -20,8 +21,8 @@ from sequela.study.bench import (
     Plates,
     Quality,
 )
-from sequela.study.expressions import ExpressionError, parse
-from sequela.study.parts import About, Part, Report, Words
+from sequela.study.parts import About, Expression, Part, Report, Words
+from sequela.study.parts import AnalysisPart as _Analysis
 
 __all__ = [
     "About",
@@ -39,22 +40,6 @@ __all__ = [
     "Quality",
     "Report",
     "Words",
-]
-
-
-def _parse(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse(value)
-    except ExpressionError as fault:
-        raise ValueError(f"{fault.message}\n{fault.pointer()}") from None
-
-
-Expression = Annotated[
-    Any,
-    BeforeValidator(_parse),
-    WithJsonSchema({"type": "string", "description": "an expression over variables, anchors and lines"}),
 ]
 
 
@@ -346,19 +331,6 @@ class Endpoint(Part):
     note: str = Field("", description="a footnote")
 
 
-class _Analysis(Part):
-    """What all analyses share."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
-    title: str = Field(description="heading of its table and figure")
-    number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
-    groups: Words = Field(default=(), description="sequence groups compared; all by default")
-    population: str = Field(
-        "cohort", description='"cohort", "all" patients, or the name of a cohort criterion'
-    )
-    where: Expression | None = Field(None, description="a subset of the population")
-
-
 class Describe(_Analysis):
     """Characteristics, for all or by group, with a test per variable."""
 
@@ -473,7 +445,20 @@ class Printed(_Analysis):
 
 
 Analysis = Annotated[
-    Describe | TreatmentsByLine | Agreement | Curves | Medians | Cox | TargetTrial | Printed,
+    Describe
+    | TreatmentsByLine
+    | Agreement
+    | Curves
+    | Medians
+    | Cox
+    | TargetTrial
+    | Printed
+    | Weighted
+    | Standardised
+    | Landmark
+    | TimeDependent
+    | Imputed
+    | TippingPoint,
     Field(discriminator="kind"),
 ]
 

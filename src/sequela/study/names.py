@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from sequela.core.finding import Finding
+from sequela.study.adjusting import Imputed, Standardised, TimeDependent, TippingPoint, Weighted
 from sequela.study.expressions import (
     Among,
     Anchor,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sequela.study.expressions import Node
-    from sequela.study.model import Covariate, Endpoint, Source, Study
+    from sequela.study.model import Analysis, Covariate, Endpoint, Source, Study
     from sequela.study.positions import Path
 
 Fault = tuple["Path", Finding]
@@ -67,6 +68,8 @@ def expressions(study: Study) -> Iterator[tuple[Path, Node]]:
             yield ("analyses", i, "where"), analysis.where
         if isinstance(analysis, TargetTrial):
             yield from (((("analyses", i, *path)), node) for path, node in _trial_parts(analysis))
+        if isinstance(analysis, TimeDependent):
+            yield ("analyses", i, "exposure"), analysis.exposure
 
 
 def _covariate_parts(covariate: Covariate) -> Iterator[tuple[Path, Node]]:
@@ -372,8 +375,12 @@ def _analyses(study: Study) -> Iterator[Fault]:
             for g in analysis.groups
             if g not in groups
         )
+        yield from ((("analyses", i), finding) for finding in _adjusting(analysis, groups))
+        moved = analysis.of if isinstance(analysis, TippingPoint) and analysis.of != "censoring" else None
         named = [
             *getattr(analysis, "variables", ()),
+            *getattr(analysis, "covariates", ()),
+            *([moved] if moved is not None else []),
             *getattr(analysis, "strata", ()),
             *([told["within"]] if told.get("within") else []),
         ]
@@ -391,6 +398,44 @@ def _analyses(study: Study) -> Iterator[Fault]:
             ("analyses",),
             Finding("S111", "error", f"two analyses have the id `{name}`", remedy="give each its own id"),
         )
+
+
+def _adjusting(analysis: Analysis, groups: list[str]) -> Iterator[Finding]:
+    """What an analysis that corrects a comparison asks besides names."""
+    if isinstance(analysis, Weighted) and analysis.target is not None and analysis.target not in groups:
+        yield _unknown("sequence group", analysis.target, groups)
+    if isinstance(analysis, TimeDependent) and not isinstance(
+        analysis.exposure, (Anchor, LineMoment, LineOfStart)
+    ):
+        yield Finding(
+            "S110",
+            "error",
+            f"`exposure` of analysis `{analysis.id}` is no moment",
+            allowed="an anchor (`surgery.date`) or a line (`line[2].start`, `line_of(drug).start`)",
+            remedy="name a moment of the patient's history",
+        )
+    if isinstance(analysis, (Weighted, Standardised, Imputed, TippingPoint)):
+        compared = len(analysis.groups or groups)
+        if compared < 2 or (isinstance(analysis, TippingPoint) and compared > 2):
+            yield Finding(
+                "S130",
+                "error",
+                f"analysis `{analysis.id}` compares {compared} groups",
+                found=", ".join(analysis.groups or groups),
+                allowed="two groups" if isinstance(analysis, TippingPoint) else "two groups or more",
+                remedy="name the `groups` that are to be compared",
+            )
+    if isinstance(analysis, TippingPoint) and analysis.deltas:
+        start = 1.0 if analysis.of == "censoring" else 0.0
+        if analysis.deltas[0] != start or len(analysis.deltas) < 2 or min(analysis.deltas[1:]) == start:
+            yield Finding(
+                "S131",
+                "error",
+                f"the deltas of analysis `{analysis.id}` do not start at no departure",
+                found=", ".join(f"{delta:g}" for delta in analysis.deltas),
+                allowed=f"{start:g} first (no departure), then one or more others",
+                remedy=f"put {start:g} first",
+            )
 
 
 def _groups(study: Study) -> Iterator[Fault]:

@@ -7,12 +7,29 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from sequela.core.units import Unit  # noqa: TC001  (pydantic reads it)
+from sequela.study.expressions import ExpressionError, parse
 
 
 class Part(BaseModel):
     """A part of the study file: frozen, and no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _parse(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except ExpressionError as fault:
+        raise ValueError(f"{fault.message}\n{fault.pointer()}") from None
+
+
+Expression = Annotated[
+    Any,
+    BeforeValidator(_parse),
+    WithJsonSchema({"type": "string", "description": "an expression over variables, anchors and lines"}),
+]
 
 
 def _tuple(value: Any) -> Any:
@@ -63,3 +80,16 @@ class Report(Part):
         default=0,
         description="AVAL of the day of origin in the ADTTE file: 0 as in the report, 1 as in trials",
     )
+
+
+class AnalysisPart(Part):
+    """What all analyses share."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
+    title: str = Field(description="heading of its table and figure")
+    number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
+    groups: Words = Field(default=(), description="sequence groups compared; all by default")
+    population: str = Field(
+        "cohort", description='"cohort", "all" patients, or the name of a cohort criterion'
+    )
+    where: Expression | None = Field(None, description="a subset of the population")

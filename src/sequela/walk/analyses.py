@@ -30,6 +30,7 @@ from sequela.report.content import (
     Survival,
 )
 from sequela.report.estimands import moment_words
+from sequela.study.adjusting import Adjusting, TimeDependent
 from sequela.study.expressions import write
 from sequela.study.model import (
     Agreement,
@@ -41,6 +42,7 @@ from sequela.study.model import (
     TargetTrial,
     TreatmentsByLine,
 )
+from sequela.walk.adjusting import adjusted
 from sequela.walk.agreement import agreement
 from sequela.walk.describe import describe
 from sequela.walk.emulation import emulate
@@ -200,6 +202,19 @@ def _(analysis: TargetTrial, walk: Walk) -> Content:
     people = population(walk, analysis)
     origin = moment_words(walk.study, walk.study.endpoints[analysis.endpoint].origin)
     return emulate(walk, analysis, people.frame, heading(analysis, people), origin)
+
+
+@analyse.register(Adjusting)
+def _(analysis: Adjusting, walk: Walk) -> Content:
+    people, outcome = population(walk, analysis), walk.outcomes[analysis.endpoint]
+    frame = people.frame
+    if not isinstance(analysis, TimeDependent):
+        _need_groups(walk, analysis, people)
+        frame = frame.filter(pl.col("sequence").is_in(people.groups))
+    times = times_of(outcome, frame["patient"])
+    _need_events(walk, analysis.id, analysis.endpoint, {"all": times})
+    origin = moment_words(walk.study, walk.study.endpoints[analysis.endpoint].origin)
+    return adjusted(walk, analysis, frame, people.groups, times, origin, heading(analysis, people))
 
 
 @analyse.register(Curves)

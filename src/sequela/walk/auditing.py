@@ -33,7 +33,8 @@ from sequela.study import names
 from sequela.study.expressions import Anchor, LineHas, LineOf, LineOfStart, atoms, parse, write
 from sequela.study.model import Cox, Medians
 from sequela.walk.analyses import analyse, population, times_of
-from sequela.walk.corrections import corrections, settled_day
+from sequela.walk.corrections import corrections
+from sequela.walk.settling import settled_day
 from sequela.walk.variants import variants_of
 
 if TYPE_CHECKING:

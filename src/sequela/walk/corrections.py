@@ -14,16 +14,15 @@ from sequela.core.units import DAYS_PER_MONTH
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import kaplan_meier
 from sequela.report.content import Corrected, Correction
-from sequela.study.expressions import parse
-from sequela.study.timing import WHOLE_COURSE, line_start
+from sequela.study.timing import line_start
 from sequela.walk.analyses import Population, compare, grouped, heading, nobody, population, together
+from sequela.walk.settling import settled_day
 
 if TYPE_CHECKING:
     from sequela.clinic.endpoints import Outcome
     from sequela.core.outcome import Times
     from sequela.report.content import Heading
     from sequela.study.model import Endpoint
-    from sequela.study.timing import Moment
     from sequela.walk.path import Walk
 
 
@@ -88,25 +87,6 @@ def _over(endpoint: Endpoint, clock: TimeZero) -> bool:
     return endpoint.line is not None and any(
         moment >= line_start(endpoint.line + 1) for group in clock.settled.values() for moment in group
     )
-
-
-def settled_day(walk: Walk, clock: TimeZero) -> pl.Expr:
-    """The day on which a patient's place in the analysis is settled: by group, the last of its moments."""
-    day = walk.people.expression(walk.study.endpoints[clock.endpoint].origin).cast(pl.Int32)
-    for group, moments in clock.settled.items():
-        if not moments:
-            continue
-        day = pl.when(pl.col("sequence") == group).then(_last(walk, moments)).otherwise(day)
-    return day
-
-
-def _last(walk: Walk, moments: tuple[Moment, ...]) -> pl.Expr:
-    days = [
-        walk.people.expression(parse(moment.name)).cast(pl.Int32)
-        for moment in moments
-        if moment != WHOLE_COURSE
-    ]
-    return pl.max_horizontal(days) if days else pl.lit(None, pl.Int32)
 
 
 def _waited(late: Outcome) -> dict[str, float]:

@@ -10,6 +10,7 @@ import polars as pl
 
 from sequela.audit.design import time_zero
 from sequela.estimates.cox import cox
+from sequela.estimates.sensitivity import e_value
 from sequela.report.content import Regression, Term
 from sequela.walk.describe import order_of
 from sequela.walk.selecting import selection_notes
@@ -41,7 +42,7 @@ def regression(
 ) -> Regression:
     """Univariate models on everyone whose value is known; one multivariable model on those with all values known."""
     rows = pl.DataFrame({"patient": times.ids}).join(frame, on="patient", how="left", maintain_order="left")
-    blocks = [_block(study, name, rows, groups) for name in analysis.variables]
+    blocks = [block_of(study, name, rows, groups) for name in analysis.variables]
     single, entered, joint = _procedure(analysis, blocks, times, rows)
 
     def choose(some: Times, part: pl.DataFrame, drawn: list[Block]) -> tuple[list[Block], Model | None]:
@@ -74,7 +75,8 @@ def _procedure(
     return single, entered, _fit(analysis, entered, times, rows) if entered else None
 
 
-def _block(study: Study, name: str, rows: pl.DataFrame, groups: tuple[str, ...]) -> Block:
+def block_of(study: Study, name: str, rows: pl.DataFrame, groups: tuple[str, ...]) -> Block:
+    """The columns of one covariate, or of the groups (`sequence`), for the patients of `rows`."""
     column = rows[name]
     known = column.is_not_null().to_numpy()
     if name == "sequence":
@@ -127,6 +129,7 @@ def _terms(block: Block, times: Times, single: Model | None, joint: Model | None
         alone = None if reference else _ratio(single, name)
         adjusted = None if reference else _ratio(joint, name)
         n, events = int(inside.sum()), int((times.state[inside] > 0).sum())
+        shown = adjusted or alone
         found.append(
             Term(
                 block.label,
@@ -136,6 +139,7 @@ def _terms(block: Block, times: Times, single: Model | None, joint: Model | None
                 reference,
                 *(alone or (None, None)),
                 *(adjusted or (None, None)),
+                e_value(shown[0]) if shown is not None and shown[0].reason is None else None,
             )
         )
     return found

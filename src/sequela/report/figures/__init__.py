@@ -7,7 +7,9 @@ from sequela.report.figures.figure import Figure, save
 from sequela.report.figures.flow import FlowStep, flow
 from sequela.report.figures.forest import Comparison, ForestRow, forest, naive_and_corrected
 from sequela.report.figures.kaplan_meier import kaplan_meier
+from sequela.report.figures.love import love
 from sequela.report.figures.swimmer import Event, Lane, Segment, swimmer
+from sequela.report.figures.tipping import tipping
 
 __all__ = [
     "Comparison",
@@ -23,8 +25,10 @@ __all__ = [
     "flow",
     "forest",
     "kaplan_meier",
+    "love",
     "naive_and_corrected",
     "risk_counts",
     "save",
     "swimmer",
+    "tipping",
 ]
