@@ -18,7 +18,8 @@ from sequela.core.estimate import Estimate
 from sequela.report.audit_page import figure_table, summary_table
 from sequela.report.figures.lexis import Lives, lexis
 from sequela.study.model import Study
-from sequela.walk.auditing import as_dict, audit, main_first, write_audit
+from sequela.walk.audit_outputs import as_dict, write_audit
+from sequela.walk.auditing import audit, main_first
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_the_page_says_it_first_and_opens_alone(sepher, sepher_audit, tmp_path):
         assert f'id="{code.lower()}"' in page, verdict
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}.{kind}"
-        for name in ("lexis", "variants-pfs2-1", "variants-pfs1-2")
+        for name in ("lexis", "each-correction", "variants-pfs2-1", "variants-pfs1-2")
         for kind in ("svg", "png", "pdf", "csv")
     }
     told = json.loads((tmp_path / "audit.json").read_text("utf-8"))

@@ -173,7 +173,7 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
     from datetime import datetime
 
     from sequela.study.model import Study
-    from sequela.walk.auditing import as_dict, write_audit
+    from sequela.walk.audit_outputs import as_dict, write_audit
     from sequela.walk.auditing import audit as examine
     from sequela.walk.outputs import BANNER
     from sequela.walk.path import base_of, require_cohort, walk

@@ -39,7 +39,7 @@ class Weighted:
         model: the weighted Cox model of the groups, errors robust (by cluster where given).
         ratios: K - 1 hazard ratios against the first group, robust interval.
         bootstrapped: the same with bootstrap interval and error; empty without samples.
-        curves: weighted Kaplan-Meier curve of each group; the interval is robust, and absent with delayed entry.
+        curves: weighted Kaplan-Meier curve of each group, its interval robust (by cluster where given).
         reason: why there is no comparison (positivity), or None; then `ratios` carry it.
     """
 
@@ -88,7 +88,7 @@ def weighted(
             times, np.asarray(group), matrix, score.levels, made, truncate, target, cluster, samples, rng
         )
         found = tuple(from_replicates(ratio, logs[:, k], level) for k, ratio in enumerate(ratios))
-    return Weighted(score, made, table, model, ratios, found, _curves(times, score, made, level), reason)
+    return Weighted(score, made, table, model, ratios, found, _curves(times, score, made, cluster, level), reason)
 
 
 def not_positive(score: Propensity, made: Weights) -> str | None:
@@ -117,15 +117,14 @@ def _model(times: Times, score: Propensity, made: Weights, cluster: Any, level: 
     return cox(times, columns, weights=made.values, cluster=cluster, names=names, level=level, robust=True)
 
 
-def _curves(times: Times, score: Propensity, made: Weights, level: float) -> dict[str, Curve]:
+def _curves(times: Times, score: Propensity, made: Weights, cluster: Any, level: float) -> dict[str, Curve]:
     heavy = replace_weights(times, made.values)
     found: dict[str, Curve] = {}
     for k, name in enumerate(score.levels):
-        curve = kaplan_meier(heavy.take(score.codes == k), level=level)
-        if times.delayed:  # Greenwood's variance does not hold for weights that are no counts
-            blank = np.full(len(curve.time), np.nan)
-            curve = replace(curve, se=blank, lower=blank, upper=blank, independent=False)
-        found[name] = replace(curve, label=name, method="weighted Kaplan-Meier")
+        rows = np.flatnonzero(score.codes == k)
+        clusters = None if cluster is None else np.asarray(cluster)[rows]
+        curve = kaplan_meier(heavy.take(rows), level=level, robust=True, cluster=clusters)
+        found[name] = replace(curve, label=name, method="weighted Kaplan-Meier, robust variance")
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sequela.audit.verdict import SEVERITY
 from sequela.report import content_tables as tabulate
+from sequela.report.adjusted import tables as adjusted_tables
 from sequela.report.content_tables import House
 from sequela.report.html import TEMPLATES
 from sequela.report.svg import inline
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sequela.audit.multiplicity import Ledger
     from sequela.audit.verdict import Audit, Verdict
-    from sequela.report.content import Correction, Variants
+    from sequela.report.content import Adjusted, Correction, Variants
     from sequela.report.document import FigureBlock
     from sequela.study.model import Study
 
@@ -47,6 +48,7 @@ def audit_page(
     corrections: Sequence[Correction],
     variants: Sequence[tuple[Variants, FigureBlock | None]],
     lexis: FigureBlock | None,
+    adjusted: tuple[Sequence[Adjusted], FigureBlock | None] = ((), None),
     banner: str | None = None,
 ) -> str:
     """A self-contained page; nothing on it needs a network.
@@ -58,6 +60,7 @@ def audit_page(
         corrections: naive and corrected estimates; those of the audited arms are shown.
         variants: endpoints of lines counted in seven ways, with their forests; those of the audited arms are shown.
         lexis: the Lexis plot, where the records have dates.
+        adjusted: the corrected analyses of the study for this comparison, and one forest of every correction.
         banner: a warning, such as "Simulated patients".
     """
     house = House.of(study.report.style, study.report.time_unit, banner)
@@ -76,6 +79,8 @@ def audit_page(
         apart=[one for one in audit.verdicts if one.verdict == "not applicable"],
         ledger=ledger_table(ledger, house),
         lexis=lexis,
+        each=adjusted[1],
+        corrected=[adjusted_tables(content, house)[0] for content in adjusted[0]],
         words=WORDS,
         inline=inline,
         figure_table=figure_table,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -21,14 +20,8 @@ from sequela.core.errors import StudyError
 from sequela.core.finding import Finding, Where
 from sequela.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
 from sequela.estimates.cox import cox
-from sequela.records.writing import replace_file
-from sequela.report.audit_page import audit_page
-from sequela.report.content import Described, MedianTable, Regression, Survival
-from sequela.report.content_tables import House
-from sequela.report.document import figure_block
-from sequela.report.figures.figure import save
+from sequela.report.content import Adjusted, Described, MedianTable, Regression, Survival
 from sequela.report.figures.lexis import Lives, lexis
-from sequela.report.variants import variant_forest
 from sequela.study import names
 from sequela.study.expressions import Anchor, LineHas, LineOf, LineOfStart, atoms, parse, write
 from sequela.study.model import Cox, Medians
@@ -39,7 +32,6 @@ from sequela.walk.variants import variants_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -55,13 +47,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audited:
-    """The audit of a study with what its page shows beside the verdicts."""
+    """The audit of a study with what its page shows beside the verdicts.
+
+    `endpoint` is the audited one in words, `adjusted` the study's corrected analyses of the same comparison.
+    """
 
     audit: Audit
     ledger: Ledger
     corrections: tuple[Correction, ...]
     variants: tuple[Variants, ...]
     lexis: Figure | None
+    endpoint: str = ""
+    adjusted: tuple[Adjusted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +93,8 @@ def audit(
     people = population(walk, analyses[clocks[0].analysis])
     beside = [_compared(walk, clock, people) for clock in clocks]
     progress("counting the tests of the study")
-    ledger = Ledger.of([entry for one in walk.study.analyses for entry in _tests(analyse(one, walk))])
+    contents = [analyse(one, walk) for one in walk.study.analyses]
+    ledger = Ledger.of([entry for content in contents for entry in _tests(content)])
     progress("checking the comparison")
     main = beside[0]
     calendar = _calendar(walk, main, people)
@@ -105,7 +103,14 @@ def audit(
     words = f"{main.clock.label}: {' against '.join(reversed(main.clock.arms))}"
     found = Audit(words, main.clock.arms, verdicts, closed)
     drawn = None if calendar is None else _lexis(walk, main, calendar, banner)
-    return Audited(found, ledger, corrections(walk), variants_of(walk), drawn)
+    mended = corrections(walk)
+    adjusted = tuple(
+        content
+        for content in contents
+        if isinstance(content, Adjusted)
+        and (content.endpoint, content.groups) == (main.clock.label, main.clock.arms)
+    )
+    return Audited(found, ledger, mended, variants_of(walk), drawn, main.clock.label, adjusted)
 
 
 def unanswerable(walk: Walk) -> str | None:
@@ -433,6 +438,12 @@ def _tests(content: Content) -> Iterator[Entry]:
                     yield Entry(name, f"{words}, alone", term.univariate_p)
                 if term.multivariable_p is not None:
                     yield Entry(name, f"{words}, adjusted", term.multivariable_p)
+        case Adjusted():
+            yield from (
+                Entry(name, f"{row.label}, {content.endpoint}", row.p)
+                for row in content.corrects
+                if row.p is not None
+            )
         case MedianTable():
             for stratum, tests in content.tests.items():
                 for endpoint, test in zip(content.endpoints, tests, strict=True):
@@ -467,63 +478,3 @@ def _small_groups(walk: Walk, main: Compared) -> Verdict:
     used = table.filter(pl.col("unused").is_null() & (pl.col("state") > 0))
     events = [used.filter(pl.col("sequence") == name).height for name in compared]
     return models.small_groups(list(compared), sizes, events)
-
-
-# ---------------------------------------------------------------- the page
-
-
-def write_audit(walk: Walk, found: Audited, out: Path, banner: str | None) -> Path:
-    """Write `audit.html`, `audit.json`, the test ledger and the Lexis plot into `out`; other files stay."""
-    out.mkdir(parents=True, exist_ok=True)
-    picture = None
-    if found.lexis is not None:
-        picture = figure_block(found.lexis, save(found.lexis, out / "figures"), "", out)
-    house = House.of(walk.study.report.style, walk.study.report.time_unit, banner)
-    counted = [
-        (content, figure_block(figure, save(figure, out / "figures"), "", out) if figure else None)
-        for content in found.variants
-        for figure in (variant_forest(content, house),)
-    ]
-    page = audit_page(walk.study, found.audit, found.ledger, found.corrections, counted, picture, banner)
-    replace_file(
-        out / "audit.json", (json.dumps(as_dict(found), indent=1, ensure_ascii=False) + "\n").encode()
-    )
-    replace_file(out / "audit.html", page.encode())
-    return out / "audit.html"
-
-
-def as_dict(found: Audited) -> dict[str, Any]:
-    """Plain values, for JSON."""
-    return {
-        "comparison": found.audit.comparison,
-        "arms": list(found.audit.arms),
-        "unanswerable": found.audit.unanswerable,
-        "variants": [_variant_dict(content) for content in found.variants],
-        "verdicts": [verdict.as_dict() for verdict in found.audit.verdicts],
-        "tests": [
-            {
-                "analysis": e.analysis,
-                "what": e.what,
-                "p": e.p,
-                "holm": float(h),
-                "benjamini_hochberg": float(b),
-            }
-            for e, h, b in zip(
-                found.ledger.entries, found.ledger.holm, found.ledger.benjamini_hochberg, strict=True
-            )
-        ],
-    }
-
-
-def _variant_dict(content: Variants) -> dict[str, Any]:
-    ratios = {row.code: row.hazard_ratio for row in content.rows}
-    return {
-        "endpoint": content.endpoint,
-        "arms": list(content.groups),
-        "range": content.span,
-        "hazard_ratios": {
-            code: None if ratio is None or ratio.reason else [ratio.value, ratio.lower, ratio.upper]
-            for code, ratio in ratios.items()
-        },
-        "reasons": {row.code: row.reason for row in content.rows if row.reason},
-    }

@@ -101,7 +101,7 @@ def contrasts(
     label: str, case: Case, ratios: Sequence[Estimate], curves: Sequence[Curve] = ()
 ) -> list[Corrected]:
     """A row for each group against the first; its name is given where there are several."""
-    medians = tuple(curve.median() for curve in curves) if len(case.groups) == 2 else ()
+    medians = tuple(curve.median() for curve in curves) if len(curves) == 2 else ()
     several = len(case.groups) > 2
     return [
         row(f"{label}: {group}" if several else label, case.times, ratio, medians)

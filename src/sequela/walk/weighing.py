@@ -38,7 +38,7 @@ def weighted(whole: Case, analysis: Weighted) -> Adjusted:
         case.times, case.group, X, analysis.method, analysis.truncate, case.groups, names, target,
         case.cluster(analysis.cluster), analysis.samples, np.random.default_rng(analysis.seed),
     )  # fmt: skip
-    curves = tuple(found.curves.values())
+    curves = tuple(found.curves.values()) if found.reason is None else ()
     robust = contrasts(f"{label}, robust interval", case, found.ratios, curves)
     booted = (
         contrasts(f"{label}, bootstrap interval", case, found.bootstrapped, curves)
@@ -64,7 +64,7 @@ def weighted(whole: Case, analysis: Weighted) -> Adjusted:
     entries = tuple(case.times.entry[case.group == name] for name in case.groups)
     return Adjusted(
         whole.heading, whole.endpoint, whole.origin, case.groups, rows, tuple(booted or robust), (), (),
-        found.balance, curves if found.reason is None else (), entries if case.times.delayed else (), None,
+        found.balance, curves, entries if case.times.delayed else (), None,
         tuple(notes),
     )  # fmt: skip
 
