@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sequela.audit.verdict import Verdict, estimates, not_applicable, numbers
+from sequela.audit.verdict import Figure, Verdict, estimates, not_applicable, numbers, p_values
 from sequela.estimates.cox import cox
+from sequela.estimates.frailty import frailty
+from sequela.estimates.heterogeneity import heterogeneity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from sequela.audit.data import Clock
     from sequela.core.estimate import Estimate
+
+EACH = 5  # events that each arm of a centre must have for a hazard ratio of its own
 
 
 def intraclass_correlation(exposure: NDArray[np.float64], centre: NDArray[np.str_]) -> float:
@@ -35,7 +41,9 @@ def intraclass_correlation(exposure: NDArray[np.float64], centre: NDArray[np.str
 
 
 def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
-    """A151: sizes, centres with one arm only, ICC of exposure, design effect, and the robust standard error.
+    """A151: sizes, single-arm centres, ICC of exposure, design effect; hazard ratio robust, stratified, with frailty.
+
+    Where two centres or more have 5 events in both arms, also whether their hazard ratios differ.
 
     Args:
         clock: the comparison.
@@ -58,29 +66,59 @@ def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
         numbers("Centres with one arm only", [single], 0),
         numbers("Intraclass correlation of the treatment", [icc], 2),
         numbers("Design effect, 1 + (mean size - 1) ICC", [effect], 2),
-        *(estimates(label, [ratio], digits=2) for label, ratio in _both(clock.take(known), centre[known])),
     ]
+    ways, differ = _ways(clock.take(known), centre[known])
+    figures += ways
     return Verdict(
         "A151",
         title,
-        "warn" if icc > 0.1 or effect > 1.5 or single > len(names) / 2 else "pass",
+        "warn" if icc > 0.1 or effect > 1.5 or single > len(names) / 2 or differ else "pass",
         f"{single} of {len(names)} centres gave one arm only, and {icc:.0%} of the variation in treatment lies between "
-        "centres; the interval that takes patients as independent stands beside the one by centre.",
+        "centres; the interval that takes patients as independent stands beside those by centre."
+        + (f" {differ}" if differ else ""),
         tuple(figures),
-        "Lin and Wei, J Am Stat Assoc 1989;84:1074; Donner, Int Stat Rev 1986;54:67",
+        "Lin and Wei, J Am Stat Assoc 1989;84:1074; Donner, Int Stat Rev 1986;54:67; "
+        "Higgins and Thompson, Stat Med 2002;21:1539",
         'say `cluster = "centre"` in the Cox analyses, or stratify by centre',
     )
 
 
-def _both(clock: Clock, centre: NDArray[np.str_]) -> list[tuple[str, Estimate]]:
-    """The naive hazard ratio with the usual interval and with the one clustered by centre."""
+def _ways(clock: Clock, centre: NDArray[np.str_]) -> tuple[list[Figure], str]:
+    """The naive hazard ratio under every way to treat centres, and in words how centres differ, if they do."""
     if len(clock.arms) != 2 or len(np.unique(clock.arm[clock.event])) < 2:
-        return []
-    column = {clock.arms[1]: (clock.arm == 1).astype(float)}
-    return [
-        ("Hazard ratio as asked, patients independent", cox(clock.times(), column).hazard_ratios()[0]),
-        (
-            "Hazard ratio as asked, robust by centre",
-            cox(clock.times(), column, cluster=centre).hazard_ratios()[0],
-        ),
+        return [], ""
+    times, column = clock.times(), {clock.arms[1]: (clock.arm == 1).astype(float)}
+    shared = frailty(times, column, centre)
+    found: list[tuple[str, Estimate]] = [
+        ("patients independent", cox(times, column).hazard_ratios()[0]),
+        ("robust by centre", cox(times, column, cluster=centre).hazard_ratios()[0]),
+        ("stratified by centre", cox(times, column, strata=centre).hazard_ratios()[0]),
+        ("shared gamma frailty of centres", shared.hazard_ratios()[0]),
     ]
+    figures = [estimates(f"Hazard ratio as asked, {label}", [ratio], digits=2) for label, ratio in found]
+    figures += [
+        numbers("Variance of the frailty", [shared.theta], 3),
+        p_values("No frailty: p", [shared.tests["frailty"].p]),
+    ]
+    effects = centre_effects(clock, centre)
+    figures.append(numbers(f"Centres with {EACH} events or more in both arms", [len(effects)], 0))
+    words = ["Centres differ in their risk."] if shared.tests["frailty"].p < 0.05 else []
+    if len(effects) > 1:
+        apart = heterogeneity([b for b, _ in effects], [se for _, se in effects])
+        figures += [
+            p_values("Same hazard ratio in these centres: p of Cochran's Q", [apart.test.p]),
+            numbers("I squared of their hazard ratios", [apart.share], 2),
+        ]
+        words += ["The hazard ratio differs between centres."] if apart.test.p < 0.05 else []
+    return figures, " ".join(words)
+
+
+def centre_effects(clock: Clock, centre: NDArray[np.str_]) -> Sequence[tuple[float, float]]:
+    """Log hazard ratio and standard error of every centre with enough events in both arms."""
+    found: list[tuple[float, float]] = []
+    for name in np.unique(centre):
+        own = clock.take(centre == name)
+        if min(np.bincount(own.arm[own.event], minlength=2)[:2]) >= EACH:
+            model = cox(own.times(), (own.arm == 1).astype(float))
+            found.append((float(model.coef[0]), float(model.se[0])))
+    return found

@@ -113,11 +113,11 @@ def chosen_by_p(designs: Sequence[Design]) -> Verdict:
         title,
         "warn" if named else "pass",
         f"In {', '.join(named)} a covariate enters when its univariate p is at most 0.05: confounders can be lost, "
-        "and the intervals do not know of the choice."
+        "and the intervals do not know of the choice; how often each would be chosen again stands under its table."
         if named
         else "The covariates of every model are named in advance.",
         (numbers("Models with covariates chosen by p", [len(named)], 0),),
-        "Sun, Shook and Kay, J Clin Epidemiol 1996;49:907",
+        "Sun, Shook and Kay, J Clin Epidemiol 1996;49:907; Heinze, Wallisch and Dunkler, Biom J 2018;60:431",
         'say `enter = "all"` and name the covariates by their meaning',
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ALIAS = 1e-10  # a column whose variance given the columns before it is a smaller share of its own is aliased
 DONE = 1e-20  # squared length of the Newton step in standard errors: 1e-10 of a standard error
 RUNNING = 0.2  # a step this long, in standard deviations, while nothing is gained: the coefficient runs off
+SPENT = 1e-12  # information left of that at the start, below which a coefficient has run off
 STEPS = 60
 
 
@@ -96,9 +97,12 @@ def maximise(
         if new is None:
             break
         beta, step = new, _direction(here, kept)
-    running = np.abs(step) * scale > RUNNING if converged else np.zeros(len(beta), bool)
+    # far out on a flat stretch rounding decides the sign of a step: what holds no information any more has run off
+    spent = kept & (np.diag(here.information) <= SPENT * np.diag(first.information))
+    running = (np.abs(step) * scale > RUNNING) | spent if converged else np.zeros(len(beta), bool)
+    direction = np.where(spent, np.sign(beta), np.sign(step))
     covariance = _inverse(here.information, kept)
-    return Optimum(beta, covariance, first, here, kept, running, np.sign(step), steps, converged)
+    return Optimum(beta, covariance, first, here, kept, running, direction, steps, converged)
 
 
 def approach(

@@ -218,7 +218,7 @@ def _checks(
         models.chosen_by_p(designs),
         multiplicity.multiplicity(ledger),
         multiplicity.subgroups(list(_interactions(walk))),
-        missing.missingness(main, covariates),
+        missing.missingness(main, covariates, centre, calendar),
         models.proportionality(clocks),
         _small_groups(walk, beside[0]),
     )
