@@ -232,3 +232,15 @@ def test_tipping_point_of_missing_covariates():
         times, {"arm": columns["arm"]}, "arm", "arm", np.random.default_rng(1), imputations=2, iterations=2
     )
     assert none.reason == "no value of arm is missing"
+
+
+def test_a_coefficient_that_has_run_off_is_named_and_not_printed():
+    """Far out rounding decides the sign of a step: a rare column that meets no event must still be called separated."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = np.zeros(60)
+        x[: rng.integers(1, 5)] = 1
+        exits, event = np.ceil(rng.exponential(30, 60)), rng.random(60) < 0.4
+        exits[x == 1] = exits.max() + rng.integers(0, 2, int(x.sum()))
+        model = cox(Times(exits, event), x, ties="breslow")
+        assert model.reasons or (np.isfinite(model.se).all() and model.se[0] < 50), seed
