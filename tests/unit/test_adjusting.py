@@ -175,10 +175,10 @@ def test_characteristics_do_not_remove_immortal_time(sepher):
     ("more", "code", "found"),
     [
         (one("weighted", ARMS + '\ncovariates = ["agee"]'), "S107", "agee"),
-        (one("weighted", 'groups = ["T → T-DM1"]\ncovariates = ["age"]'), "S130", "T → T-DM1"),
+        (one("weighted", 'groups = ["T → T-DM1"]\ncovariates = ["age"]'), "S160", "T → T-DM1"),
         (one("weighted", ARMS + '\ncovariates = ["age"]\nmethod = "att"\ntarget = "X"'), "S107", "X"),
-        (one("tipping_point", 'covariates = ["age"]'), "S130", "T → T-DM1"),
-        (one("tipping_point", ARMS + "\ndeltas = [0.5, 2]"), "S131", "0.5, 2"),
+        (one("tipping_point", 'covariates = ["age"]'), "S160", "T → T-DM1"),
+        (one("tipping_point", ARMS + "\ndeltas = [0.5, 2]"), "S161", "0.5, 2"),
         (one("time_dependent", 'exposure = "age"'), "S110", None),
         (one("tipping_point", ARMS + '\nof = "ki"'), "S107", "ki"),
     ],

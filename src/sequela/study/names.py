@@ -418,7 +418,7 @@ def _adjusting(analysis: Analysis, groups: list[str]) -> Iterator[Finding]:
         compared = len(analysis.groups or groups)
         if compared < 2 or (isinstance(analysis, TippingPoint) and compared > 2):
             yield Finding(
-                "S130",
+                "S160",
                 "error",
                 f"analysis `{analysis.id}` compares {compared} groups",
                 found=", ".join(analysis.groups or groups),
@@ -429,7 +429,7 @@ def _adjusting(analysis: Analysis, groups: list[str]) -> Iterator[Finding]:
         start = 1.0 if analysis.of == "censoring" else 0.0
         if analysis.deltas[0] != start or len(analysis.deltas) < 2 or min(analysis.deltas[1:]) == start:
             yield Finding(
-                "S131",
+                "S161",
                 "error",
                 f"the deltas of analysis `{analysis.id}` do not start at no departure",
                 found=", ".join(f"{delta:g}" for delta in analysis.deltas),
