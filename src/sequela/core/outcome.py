@@ -41,12 +41,11 @@ def _refuse(bad: NDArray[np.bool_], code: str, message: str, remedy: str) -> Non
 
 
 def _check_times(exits: Real, entry: Real | None) -> None:
+    missing, remedy = "times are missing or not finite", "leave these subjects out, and count them"
     if len(exits) and not (np.isfinite(exits.sum()) and exits.min() >= 0):
-        missing, remedy = "times are missing or not finite", "leave these subjects out, and count them"
         _refuse(~np.isfinite(exits), "T103", f"exit {missing}", remedy)
         _refuse(exits < 0, "T104", "exit times lie before the origin", "check the dates")
     if entry is not None:
-        missing, remedy = "times are missing or not finite", "leave these subjects out, and count them"
         _refuse(~np.isfinite(entry), "T103", f"entry {missing}", remedy)
         remedy = "such subjects were never at risk: leave them out, and count them"
         _refuse((entry != 0) & (exits <= entry), "T105", "exit times do not lie after their entry", remedy)
@@ -113,19 +112,10 @@ class Times:
                 )
         _check_times(exits, entry if self.entry is not None else None)
         if self.weights is not None:
-            _refuse(
-                ~np.isfinite(weights) | (weights < 0),
-                "T107",
-                "weights are negative or missing",
-                "give weights of 0 or more",
-            )
-        for name, value in (
-            ("exit", exits),
-            ("state", _states(raw_state)),
-            ("entry", entry),
-            ("weights", weights),
-            ("ids", ids),
-        ):
+            bad = ~np.isfinite(weights) | (weights < 0)
+            _refuse(bad, "T107", "weights are negative or missing", "give weights of 0 or more")
+        parts = {"exit": exits, "state": _states(raw_state), "entry": entry, "weights": weights, "ids": ids}
+        for name, value in parts.items():
             value.flags.writeable = False
             object.__setattr__(self, name, value)
 

@@ -131,7 +131,7 @@ class BenchPages:
 
     def _first_page(self) -> tuple[Block, ...]:
         shown = [c for c in self.contents if not isinstance(c, Judged) and c.comparisons.recommended]
-        numbers = [_key(one.comparisons, i, one.heading.title, self.house) for one in shown[:3]
+        numbers = [_key(one.comparisons, i, _title(one), self.house) for one in shown[:3]
                    for i in range(len(one.comparisons.recommended))][:4]  # fmt: skip
         blocks: list[Block] = [KeyNumbers(tuple(numbers))] if numbers else []
         unnamed = [finding.message for finding in self.findings if finding.code == "B211"]
@@ -171,6 +171,10 @@ class BenchPages:
                 "for, it stands beside the recommended one, both in data/ID-tests.json."
             ),
         )
+
+
+def _title(content: Curved | Contrasted | Grown) -> str:
+    return content.heading.title + (" (simulated)" if content.simulated else "")
 
 
 def _key(told: Comparisons, place: int, title: str, house: House) -> KeyNumber:
@@ -251,12 +255,13 @@ def _manifest(record: dict[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def lines_of(contents: tuple[BenchContent, ...]) -> tuple[str, ...]:
-    """Every comparison of a run in one line."""
+    """Every comparison of a run in one line; what is invented says so."""
     found: list[str] = []
     for content in contents:
         if not isinstance(content, Judged):
             labels = content.comparisons.labels
+            title = _title(content)
             for one in content.comparisons.recommended:
                 effect = replace(one.effect, name=f"{labels[one.condition]} against {labels[one.reference]}")
-                found.append(f"{content.heading.title}, {effect} (n = {one.n[0]} experiments)")
+                found.append(f"{title}: {effect} (n = {one.n[0]} experiments)")
     return tuple(found)

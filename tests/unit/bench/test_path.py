@@ -80,3 +80,43 @@ def test_readings_average_wells_of_an_experiment():
         Readings([np.nan], ["a"])
     with pytest.raises(UsageError, match="T102"):
         Readings([1.0, 2.0], ["a"])
+
+
+def test_what_is_invented_says_so_everywhere(bench_run):
+    for content in bench_run.contents:
+        tables = [table for name, table in bench_run.tables.items() if name.startswith(content.heading.id)]
+        assert {table.banner for table in tables} == {"Simulated measurements" if content.simulated else None}
+        drawn = (bench_run.out / "figures" / f"{content.heading.id}.svg").read_text("utf-8")
+        assert ("Simulated measurements" in drawn) == content.simulated
+    data = {path.name: path.read_text("utf-8") for path in (bench_run.out / "data").glob("*.csv")}
+    assert data["mtt.csv"].startswith("# Simulated measurements")
+    assert not data["sarcoma.csv"].startswith("#")
+    assert all("(simulated)" in line for line in bench_run.contrasts)
+
+
+def test_real_lines_without_named_experiments_have_curves_and_no_test(bench_run):
+    content = next(one for one in bench_run.contents if one.heading.id == "doxorubicin")
+    assert [row.experiments for row in content.rows] == [0, 0, 0]
+    assert all(30 < dict(row.numbers)["IC50, nM"].value < 200 for row in content.rows)
+    assert all(len(curve.dose) == 36 for curve in content.curves)
+    assert content.comparisons.recommended == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("run", "--plan"), 0, "dose_response t-dm1"),
+        (("check",), 0, "B211"),
+        (("audit",), 2, "S130"),
+    ],
+)
+def test_the_same_verbs(bench_study, capsys, words, code, said):
+    from pathlib import Path
+
+    from sequela.cli import main
+
+    with pytest.raises(SystemExit) as done:
+        main([words[0], str(Path(bench_study.path).parent), *words[1:]])
+    printed = capsys.readouterr()
+    assert done.value.code == code
+    assert said in printed.out + printed.err
