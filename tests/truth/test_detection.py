@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from bench.detection import alarms, detected, verdicts
+from scipy.stats import f_oneway
 
+from sequela.audit.centres import exposure_p
 from sequela.audit.data import Clock
 from sequela.audit.outliers import apart, expected_events
 from sequela.virtual.faults import CLEAN, FAULTS, records, study_file
@@ -65,6 +67,15 @@ def test_expected_events_by_hand():
     found = expected_events(clock([1, 2, 3, 4], [True, False, True, False]))
     assert found == pytest.approx([0.25, 0.25, 0.75, 0.75])
     assert found.sum() == pytest.approx(2)  # expected and observed agree over all
+
+
+def test_exposure_over_centres_is_the_f_test():
+    rng = np.random.default_rng(5)
+    arm, centre = rng.integers(0, 2, 120).astype(float), rng.choice(["a", "b", "c"], 120, p=[0.2, 0.3, 0.5])
+    expected = f_oneway(*(arm[centre == name] for name in "abc")).pvalue
+    assert exposure_p(arm, centre) == pytest.approx(expected)
+    assert np.isnan(exposure_p(np.ones(120), centre))
+    assert exposure_p((centre == "a").astype(float), centre) == 0
 
 
 def test_a_centre_apart_is_named():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import fdtrc
 
 from sequela.audit.verdict import Figure, Verdict, estimates, not_applicable, numbers, p_values
 from sequela.estimates.cox import cox
 from sequela.estimates.frailty import frailty
 from sequela.estimates.heterogeneity import heterogeneity
+from sequela.estimates.multiplicity import adjust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from sequela.audit.data import Clock
     from sequela.core.estimate import Estimate
 
+LEVEL = 0.05  # of the three tests together, by Holm
 EACH = 5  # events that each arm of a centre must have for a hazard ratio of its own
 
 
@@ -40,10 +44,25 @@ def intraclass_correlation(exposure: NDArray[np.float64], centre: NDArray[np.str
     return max(0.0, (between - within) / whole) if whole > 0 else 0.0
 
 
+def exposure_p(exposure: NDArray[np.float64], centre: NDArray[np.str_]) -> float:
+    """p of the same exposure in every centre: F test of the one-way analysis of variance; NaN where nothing varies."""
+    _, place = np.unique(centre, return_inverse=True)
+    size = np.bincount(place)
+    n, k = len(exposure), len(size)
+    mean = np.bincount(place, exposure) / size
+    between = float(size @ (mean - exposure.mean()) ** 2)
+    within = float(((exposure - mean[place]) ** 2).sum())
+    if k < 2 or n <= k or not between:
+        return math.nan
+    return float(fdtrc(k - 1, n - k, between / (k - 1) / (within / (n - k)))) if within else 0.0
+
+
 def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
     """A151: sizes, single-arm centres, ICC of exposure, design effect; hazard ratio robust, stratified, with frailty.
 
-    Where two centres or more have 5 events in both arms, also whether their hazard ratios differ.
+    Where two centres or more have 5 events in both arms, also whether their hazard ratios differ. The tests (treatment,
+    risk and hazard ratio by centre) are adjusted by Holm: with few patients a centre chance alone makes an intraclass
+    correlation of a few hundredths.
 
     Args:
         clock: the comparison.
@@ -58,6 +77,7 @@ def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
     sizes = np.bincount(place)
     single = sum(len(np.unique(arm[place == k])) == 1 for k in range(len(names)))
     icc = max(intraclass_correlation((arm == k).astype(float), centre[known]) for k in range(len(clock.arms)))
+    uneven = min(exposure_p((arm == k).astype(float), centre[known]) for k in range(len(clock.arms)))
     effect = 1 + (float(sizes.mean()) - 1) * icc
     figures = [
         numbers("Centres", [len(names)], 0),
@@ -65,17 +85,22 @@ def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
         numbers("Patients in the largest centre", [float(sizes.max())], 0),
         numbers("Centres with one arm only", [single], 0),
         numbers("Intraclass correlation of the treatment", [icc], 2),
+        p_values("Same treatment in every centre: p of F", [uneven]),
         numbers("Design effect, 1 + (mean size - 1) ICC", [effect], 2),
     ]
-    ways, differ = _ways(clock.take(known), centre[known])
+    ways, tests = _ways(clock.take(known), centre[known])
     figures += ways
+    tests = {"The treatment differs between centres.": uneven, **tests}
+    differ = [words for words, p in zip(tests, adjust(list(tests.values())), strict=True) if p < LEVEL]
+    practice = "The treatment differs between centres." in differ and (icc > 0.1 or effect > 1.5)
+    apart = " ".join(words for words in differ if practice or not words.startswith("The treatment"))
     return Verdict(
         "A151",
         title,
-        "warn" if icc > 0.1 or effect > 1.5 or single > len(names) / 2 or differ else "pass",
+        "warn" if apart or single > len(names) / 2 else "pass",
         f"{single} of {len(names)} centres gave one arm only, and {icc:.0%} of the variation in treatment lies between "
         "centres; the interval that takes patients as independent stands beside those by centre."
-        + (f" {differ}" if differ else ""),
+        + (f" {apart}" if apart else ""),
         tuple(figures),
         "Lin and Wei, J Am Stat Assoc 1989;84:1074; Donner, Int Stat Rev 1986;54:67; "
         "Higgins and Thompson, Stat Med 2002;21:1539",
@@ -83,10 +108,10 @@ def clustering(clock: Clock, centre: NDArray[np.str_]) -> Verdict:
     )
 
 
-def _ways(clock: Clock, centre: NDArray[np.str_]) -> tuple[list[Figure], str]:
-    """The naive hazard ratio under every way to treat centres, and in words how centres differ, if they do."""
+def _ways(clock: Clock, centre: NDArray[np.str_]) -> tuple[list[Figure], dict[str, float]]:
+    """The naive hazard ratio under every way to treat centres, and the tests of how centres differ, in words."""
     if len(clock.arms) != 2 or len(np.unique(clock.arm[clock.event])) < 2:
-        return [], ""
+        return [], {}
     times, column = clock.times(), {clock.arms[1]: (clock.arm == 1).astype(float)}
     shared = frailty(times, column, centre)
     found: list[tuple[str, Estimate]] = [
@@ -102,15 +127,15 @@ def _ways(clock: Clock, centre: NDArray[np.str_]) -> tuple[list[Figure], str]:
     ]
     effects = centre_effects(clock, centre)
     figures.append(numbers(f"Centres with {EACH} events or more in both arms", [len(effects)], 0))
-    words = ["Centres differ in their risk."] if shared.tests["frailty"].p < 0.05 else []
+    tests = {"Centres differ in their risk.": shared.tests["frailty"].p}
     if len(effects) > 1:
         apart = heterogeneity([b for b, _ in effects], [se for _, se in effects])
         figures += [
             p_values("Same hazard ratio in these centres: p of Cochran's Q", [apart.test.p]),
             numbers("I squared of their hazard ratios", [apart.share], 2),
         ]
-        words += ["The hazard ratio differs between centres."] if apart.test.p < 0.05 else []
-    return figures, " ".join(words)
+        tests["The hazard ratio differs between centres."] = apart.test.p
+    return figures, tests
 
 
 def centre_effects(clock: Clock, centre: NDArray[np.str_]) -> Sequence[tuple[float, float]]:

@@ -12,6 +12,7 @@ from sequela.audit.verdict import Figure, Verdict, not_applicable, numbers, p_va
 from sequela.estimates.comparisons import chi_square, fisher
 from sequela.estimates.curves import nelson_aalen
 from sequela.estimates.logistic import logistic
+from sequela.estimates.multiplicity import adjust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sequela.audit.data import CalendarTime, Clock, Flags, Variable
 
 SEED = 1  # of the permutations over centres
+LEVEL = 0.05  # of all tests of the check together, by Holm
 FEWEST = 5  # unknown values below which nothing is said of what they go with
 
 
@@ -109,7 +111,7 @@ def missingness(
     if not covariates:
         return not_applicable("A181", title, "the study declares no baseline covariate")
     figures: list[Figure] = []
-    apart: list[str] = []
+    tests: dict[str, float] = {}
     worst = 0.0
     whole = np.ones(len(clock), bool)
     sizes = np.bincount(clock.arm, minlength=len(clock.arms))
@@ -126,12 +128,11 @@ def missingness(
             p_values(f"{one.name}: same share in the arms, p", [p]),
         ]
         worst = max(worst, float(unknown.mean()))
-        if p < 0.05:
-            apart.append(f"{one.name} by arm")
+        tests[f"{one.name} by arm"] = p
         for what, other in _related(clock, unknown, centre, calendar) if int(unknown.sum()) >= FEWEST else ():
             figures.append(p_values(f"{one.name}: unknown regardless of {what}, p", [other]))
-            if other < 0.05:
-                apart.append(f"{one.name} by {what}")
+            tests[f"{one.name} by {what}"] = other
+    apart = [what for what, p in zip(tests, adjust(list(tests.values())), strict=True) if p < LEVEL]
     complete = np.bincount(clock.arm[whole], minlength=len(clock.arms))
     figures.append(numbers("Patients with every covariate known", list(complete), 0))
     kept = float(whole.mean()) if len(whole) else 1.0

@@ -88,7 +88,9 @@ def weighted(
             times, np.asarray(group), matrix, score.levels, made, truncate, target, cluster, samples, rng
         )
         found = tuple(from_replicates(ratio, logs[:, k], level) for k, ratio in enumerate(ratios))
-    return Weighted(score, made, table, model, ratios, found, _curves(times, score, made, cluster, level), reason)
+    return Weighted(
+        score, made, table, model, ratios, found, _curves(times, score, made, cluster, level), reason
+    )
 
 
 def not_positive(score: Propensity, made: Weights) -> str | None:

@@ -343,4 +343,6 @@ class Adjusted:
     notes: tuple[str, ...] = ()
 
 
-Content = Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable | Emulated | Adjusted
+Content = (
+    Described | LinesGiven | Agreed | Survival | Regression | MedianTable | PrintedTable | Emulated | Adjusted
+)
