@@ -10,7 +10,8 @@ from sequela.clinic.endpoints import derive
 from sequela.report.content_tables import House
 from sequela.report.variants import range_words, variant_forest, variant_tables
 from sequela.study.named_endpoints import variants
-from sequela.walk.auditing import as_dict, audit, write_audit
+from sequela.walk.audit_outputs import as_dict, write_audit
+from sequela.walk.auditing import audit
 from sequela.walk.variants import _intervals, variants_of
 
 CUT = np.datetime64("2018-12-31").astype(int)
