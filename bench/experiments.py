@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--simulate", type=int, default=4000)
     n = parser.parse_args().simulate
     rng = np.random.default_rng(20201211)
-    print("| experiments | SD between days (log10) | wells, p < 0.05 | wells, p < 0.0001 | Welch on experiments | paired on experiments |")
+    print(
+        "| experiments | SD between days (log10) | wells, p < 0.05 | wells, p < 0.0001 | Welch on experiments | paired on experiments |"
+    )
     print("|---|---|---|---|---|---|")
     for experiments in (3, 5):
         for day in DAYS:
@@ -58,7 +60,9 @@ def main() -> None:
                 tests = [against_reference(told, test=name)[0].effect.p for name in ("welch", "paired")]
                 p[i] = (wells_as_n(signals), *tests)
             share = (p < 0.05).mean(0)
-            print(f"| {experiments} | {day:g} | {share[0]:.3f} | {(p[:, 0] < 0.0001).mean():.3f} | {share[1]:.3f} | {share[2]:.3f} |")
+            print(
+                f"| {experiments} | {day:g} | {share[0]:.3f} | {(p[:, 0] < 0.0001).mean():.3f} | {share[1]:.3f} | {share[2]:.3f} |"
+            )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def truth(template):
 def tables(template):
     names = ("patients", "treatments", "progressions", "follow_up")
     return {
-        name: pl.read_csv(template / "data" / f"{name}.csv", comment_prefix="#", infer_schema=False) for name in names
+        name: pl.read_csv(template / "data" / f"{name}.csv", comment_prefix="#", infer_schema=False)
+        for name in names
     }
 
 
@@ -143,7 +144,11 @@ def test_an_spss_file_in_italian_with_treatments_side_by_side(truth, tables, tmp
         "metastatic_date": "data_metastasi", "last_contact_date": "ultimo_contatto", "status": "stato", "death_date": "data_decesso",
     })  # fmt: skip
     first = tables["progressions"].group_by("patient").agg(pl.col("date").min())
-    wide = wide.join(first.rename({"patient": "codice_paziente", "date": "data_progressione"}), on="codice_paziente", how="left")
+    wide = wide.join(
+        first.rename({"patient": "codice_paziente", "date": "data_progressione"}),
+        on="codice_paziente",
+        how="left",
+    )
     for n in range(1, int(drugs["n"].max()) + 1):
         here = drugs.filter(pl.col("n") == n).select(
             pl.col("patient").alias("codice_paziente"), pl.col("drug").alias(f"farmaco{n}"),
@@ -165,7 +170,21 @@ def test_an_spss_file_in_italian_with_treatments_side_by_side(truth, tables, tmp
 
 
 def test_a_redcap_project(truth, tables, tmp_path):
-    head = ["Variable / Field Name", "Form Name", "Section Header", "Field Type", "Field Label", "Choices", "Note", "Validation", "Min", "Max", "Id", "Branching", "Required"]
+    head = [
+        "Variable / Field Name",
+        "Form Name",
+        "Section Header",
+        "Field Type",
+        "Field Label",
+        "Choices",
+        "Note",
+        "Validation",
+        "Min",
+        "Max",
+        "Id",
+        "Branching",
+        "Required",
+    ]
     fields = [
         ("record_id", "baseline", "text", "ID", "", ""), ("age", "baseline", "text", "Age", "", "integer"),
         ("er_percent", "baseline", "text", "ER", "", "integer"), ("visceral", "baseline", "yesno", "Visceral metastases", "", ""),
@@ -176,12 +195,21 @@ def test_a_redcap_project(truth, tables, tmp_path):
         ("last_contact_date", "outcome", "text", "Last contact", "", "date_dmy"), ("vital", "outcome", "radio", "Vital status", "0, Alive | 1, Dead", ""),
         ("death_date", "outcome", "text", "Death", "", "date_dmy"),
     ]  # fmt: skip
-    rows = [dict(zip(head, [n, f, "", k, lab, c, "", v, "", "", "", "", ""], strict=True)) for n, f, k, lab, c, v in fields]
+    rows = [
+        dict(zip(head, [n, f, "", k, lab, c, "", v, "", "", "", "", ""], strict=True))
+        for n, f, k, lab, c, v in fields
+    ]
     pl.DataFrame(rows).write_csv(tmp_path / "dictionary.csv")
     single = tables["patients"].join(tables["follow_up"], on="patient").with_columns(
         pl.col("visceral").replace({"yes": "1", "no": "0"}), pl.col("status").replace({"dead": "1", "alive": "0"})
     )  # fmt: skip
-    columns = ["record_id", "redcap_repeat_instrument", "redcap_repeat_instance", "redcap_data_access_group", *(f[0] for f in fields[1:])]
+    columns = [
+        "record_id",
+        "redcap_repeat_instrument",
+        "redcap_repeat_instance",
+        "redcap_data_access_group",
+        *(f[0] for f in fields[1:]),
+    ]
     parts = [
         single.rename({"patient": "record_id", "centre": "redcap_data_access_group", "status": "vital"}),
         _form(tables["treatments"].rename({"patient": "record_id"}), "treatment"),
@@ -205,7 +233,9 @@ def _days(tables):
     for name, table in tables.items():
         joined = table.join(origin, on="patient")
         dates = [c for c in table.columns if "date" in c and c != "metastatic_date"]
-        made[name] = joined.with_columns((pl.col(c).str.to_date() - pl.col("_0")).dt.total_days() for c in dates).drop("_0")
+        made[name] = joined.with_columns(
+            (pl.col(c).str.to_date() - pl.col("_0")).dt.total_days() for c in dates
+        ).drop("_0")
     return made
 
 
@@ -216,8 +246,15 @@ def test_cbioportal_files(truth, tables, tmp_path):
         pl.col("status").replace_strict({"dead": "1:DECEASED", "alive": "0:LIVING"}).alias("OS_STATUS"),
         (pl.col("last_contact_date") / 30.4375).alias("OS_MONTHS"),
     )  # fmt: skip
-    above = ["#" + "\t".join(people.columns), "#" + "\t".join("abcd"), "#STRING\tNUMBER\tSTRING\tNUMBER", "#1\t1\t1\t1"]
-    (tmp_path / "data_clinical_patient.txt").write_text("\n".join(above) + "\n" + people.write_csv(separator="\t"))
+    above = [
+        "#" + "\t".join(people.columns),
+        "#" + "\t".join("abcd"),
+        "#STRING\tNUMBER\tSTRING\tNUMBER",
+        "#1\t1\t1\t1",
+    ]
+    (tmp_path / "data_clinical_patient.txt").write_text(
+        "\n".join(above) + "\n" + people.write_csv(separator="\t")
+    )
     given = days["treatments"].select(
         pl.col("patient").alias("PATIENT_ID"), pl.col("start_date").alias("START_DATE"), pl.col("end_date").alias("STOP_DATE"),
         pl.lit("TREATMENT").alias("EVENT_TYPE"), pl.lit("Medical Therapy").alias("TREATMENT_TYPE"), pl.col("drug").alias("AGENT"),
@@ -238,15 +275,25 @@ def test_omop_tables(truth, tables, tmp_path):
     number = pl.col("patient").replace_strict(ids).alias("person_id")
     words = sorted(set(tables["treatments"]["drug"]))
     codes = {word: 100 + i for i, word in enumerate(words)}
-    people = tables["patients"].select(number, pl.lit(8532).alias("gender_concept_id"), pl.lit(1950).alias("year_of_birth"))
+    people = tables["patients"].select(
+        number, pl.lit(8532).alias("gender_concept_id"), pl.lit(1950).alias("year_of_birth")
+    )
     people.write_csv(tmp_path / "person.csv")
     tables["treatments"].select(
         number, pl.col("drug").replace_strict(codes).alias("drug_concept_id"), pl.col("start_date").alias("drug_exposure_start_date"),
         pl.col("end_date").alias("drug_exposure_end_date"),
     ).write_csv(tmp_path / "drug_exposure.csv")  # fmt: skip
-    tables["follow_up"].filter(pl.col("death_date").is_not_null()).select(number, "death_date").write_csv(tmp_path / "death.csv")
-    tables["follow_up"].select(number, pl.col("last_contact_date").alias("observation_period_end_date")).write_csv(tmp_path / "observation_period.csv")
-    concept = {"concept_id": [8532, *codes.values()], "concept_name": ["FEMALE", *codes], "concept_class_id": ["Gender", *["Ingredient"] * len(codes)]}
+    tables["follow_up"].filter(pl.col("death_date").is_not_null()).select(number, "death_date").write_csv(
+        tmp_path / "death.csv"
+    )
+    tables["follow_up"].select(
+        number, pl.col("last_contact_date").alias("observation_period_end_date")
+    ).write_csv(tmp_path / "observation_period.csv")
+    concept = {
+        "concept_id": [8532, *codes.values()],
+        "concept_name": ["FEMALE", *codes],
+        "concept_class_id": ["Gender", *["Ingredient"] * len(codes)],
+    }
     pl.DataFrame(concept).write_csv(tmp_path / "concept.csv")
     made = draft(sorted(tmp_path.glob("*.csv")), tmp_path / "study")
     assert any("ingredient" in line for line in made.summary)
@@ -272,7 +319,9 @@ def test_a_duckdb_file(truth, tables, tmp_path):
 
 
 def test_treatments_alone_serve_as_patients(tables, tmp_path):
-    tables["treatments"].join(tables["follow_up"], on="patient").write_csv(tmp_path / "all.csv", separator=";")
+    tables["treatments"].join(tables["follow_up"], on="patient").write_csv(
+        tmp_path / "all.csv", separator=";"
+    )
     draft([tmp_path / "all.csv"], tmp_path / "study")
     found = answered(tmp_path / "study")
     assert found.tables["patients"].rows_kept == 24
@@ -308,7 +357,9 @@ def test_the_raw_ovarian_files(tmp_path, ovarian_study):
     }  # fmt: skip
     found = answered(tmp_path / "study", answers)
     assert found.steps[0].kept == 587
-    assert found.people.frame["@death?"].sum() == 349  # counted with awk: see tests/unit/records/test_real_files.py
+    assert (
+        found.people.frame["@death?"].sum() == 349
+    )  # counted with awk: see tests/unit/records/test_real_files.py
     assert {table.source.header_rows for table in found.tables.values()} == {3}
 
 
@@ -319,7 +370,9 @@ def test_the_verb(template, tmp_path, capsys):
         return done.value.code, capsys.readouterr()
 
     data = template / "data"
-    code, told = run(tmp_path / "a", "--from", data / "patients.csv", data / "treatments.csv", data / "follow_up.csv")
+    code, told = run(
+        tmp_path / "a", "--from", data / "patients.csv", data / "treatments.csv", data / "follow_up.csv"
+    )
     assert code == 0
     assert "decisions are left to you, marked TODO" in told.out
     assert run(tmp_path / "a", "--from", data / "patients.csv")[0] == 2

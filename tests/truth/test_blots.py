@@ -55,14 +55,18 @@ def test_invented_blots_give_back_their_amounts():
         rng = np.random.default_rng(seed)
         lanes = int(rng.integers(4, 9))
         target, load = np.exp(rng.normal(0, 0.6, lanes)), np.exp(rng.normal(0, 0.15, lanes))
-        pixels = invented_blot(rng, [target * load, load], degrees=float(rng.uniform(-1.5, 1.5)) if seed % 2 else 0)
+        pixels = invented_blot(
+            rng, [target * load, load], degrees=float(rng.uniform(-1.5, 1.5)) if seed % 2 else 0
+        )
         blot = measure_blot(picture(pixels), bands=["HER2", "tubulin"])
         lanes_right += len(blot.lanes) == lanes
         volumes = blot.frame()["volume"].to_numpy().reshape(-1, 2)
         ours, truth = np.log2(volumes[:, 0] / volumes[:, 1]), np.log2(target)
         errors.extend(np.abs(ours - ours.mean() - truth + truth.mean()))
         limit = int(0.6 * pixels.max())
-        cut = measure_blot(picture(np.minimum(pixels, limit).astype(np.uint16), ceiling=limit), lanes=lanes, bands=2)
+        cut = measure_blot(
+            picture(np.minimum(pixels, limit).astype(np.uint16), ceiling=limit), lanes=lanes, bands=2
+        )
         clipped_found += any(one.reason == "saturated: at least this much" for one in cut.bands)
         assert "I112" in {finding.code for finding in cut.findings}
     assert lanes_right == 5
@@ -75,7 +79,9 @@ def test_a_turned_and_an_inverted_blot_are_the_same_blot():
     rng = np.random.default_rng(2)
     pixels = invented_blot(rng, [[1, 0.5, 2, 1], [1, 1, 1, 1]])
     bright = measure_blot(picture(pixels), lanes=4, bands=2, straighten=False).frame()["volume"].to_numpy()
-    dark = measure_blot(picture(60000 - pixels), lanes=4, bands=2, straighten=False).frame()["volume"].to_numpy()
+    dark = (
+        measure_blot(picture(60000 - pixels), lanes=4, bands=2, straighten=False).frame()["volume"].to_numpy()
+    )
     assert np.allclose(bright, dark)
     mirrored = measure_blot(picture(pixels[:, ::-1]), lanes=4, bands=2, straighten=False).frame()
     back = mirrored["volume"].to_numpy().reshape(4, 2)[::-1].ravel()
@@ -112,7 +118,9 @@ def test_what_cannot_be_measured_is_refused(tmp_path):
 def test_a_camera_of_twelve_bits_behind_sixteen(tmp_path):
     import tifffile
 
-    pixels = np.minimum(invented_blot(np.random.default_rng(3), [[1, 2, 3]], gain=3000), 4095).astype(np.uint16)
+    pixels = np.minimum(invented_blot(np.random.default_rng(3), [[1, 2, 3]], gain=3000), 4095).astype(
+        np.uint16
+    )
     tifffile.imwrite(tmp_path / "blot.tif", pixels)
     read = read_picture(tmp_path / "blot.tif")
     assert read.ceiling == 4095
@@ -135,7 +143,10 @@ def table(**more):
 def test_ratios_by_hand():
     ratios, findings = normalised_bands(table(), "tubulin", phospho={"pHER2": "HER2"})
     assert findings == ()
-    found = {(one["experiment"], one["culture"], one["target"]): one["ratio"] for one in ratios.iter_rows(named=True)}
+    found = {
+        (one["experiment"], one["culture"], one["target"]): one["ratio"]
+        for one in ratios.iter_rows(named=True)
+    }
     assert found["1", "CTR", "HER2"] == 5.0
     assert found["1", "TP", "HER2"] == 4.0
     assert found["1", "TP", "pHER2/HER2"] == pytest.approx(0.5)
@@ -148,7 +159,9 @@ def test_ratios_by_hand():
 
 def test_nothing_is_silently_averaged():
     values = table()["value"].to_list()
-    missing = table().filter(~((pl.col("target") == "tubulin") & (pl.col("blot") == "b2") & (pl.col("lane") == "2")))
+    missing = table().filter(
+        ~((pl.col("target") == "tubulin") & (pl.col("blot") == "b2") & (pl.col("lane") == "2"))
+    )
     ratios, findings = normalised_bands(missing, "tubulin", phospho={"pHER2": "HER2"})
     assert [finding.code for finding in findings] == ["I122", "I125"]
     assert "no tubulin in its lane" in ratios["unused"].to_list()
@@ -163,7 +176,9 @@ def test_nothing_is_silently_averaged():
     assert "I123" in [f.code for f in normalised_bands(table(value=uneven), "tubulin")[1]]
     heat = table().with_columns(pl.col("target").replace("tubulin", "HSP70"))
     assert [f.code for f in normalised_bands(heat, "HSP70", stressed=True)[1]] == ["I124"]
-    _, findings = to_reference(normalised_bands(table().filter(pl.col("culture") == "TP"), "tubulin")[0], "CTR")
+    _, findings = to_reference(
+        normalised_bands(table().filter(pl.col("culture") == "TP"), "tubulin")[0], "CTR"
+    )
     assert [f.code for f in findings] == ["I126"]
     with pytest.raises(DataError, match="I120"):
         normalised_bands(table().drop("blot"), "tubulin")
@@ -194,7 +209,12 @@ def test_fractions_are_freed_of_each_other():
     assert bare.reason == "purity not measured"
     assert np.isnan(bare.nuclear_pure)
     assert [finding.code for finding in findings] == ["I130"]
-    dirty = frame.with_columns(pl.when((pl.col("target") == "tubulin") & (pl.col("fraction") == "N")).then(6.0).otherwise("value").alias("value"))
+    dirty = frame.with_columns(
+        pl.when((pl.col("target") == "tubulin") & (pl.col("fraction") == "N"))
+        .then(6.0)
+        .otherwise("value")
+        .alias("value")
+    )
     (worse,), findings = purify(dirty, nuclear="lamin A", cytoplasmic="tubulin", membrane="E-cadherin")
     assert worse.reason == "a corrected amount is below zero"
     assert [finding.code for finding in findings] == ["I131", "I132"]
@@ -205,7 +225,10 @@ def test_the_error_of_a_corrected_fraction():
     rng = np.random.default_rng(4)
     n, c, markers = 3.8, 10.2, {"tn": 0.96, "tc": 12.0, "lc": 0.4, "ln": 8.0}
     noise = rng.normal(1, 0.02, (6, 10000))
-    a, b = markers["tn"] * noise[0] / (markers["tc"] * noise[1]), markers["lc"] * noise[2] / (markers["ln"] * noise[3])
+    a, b = (
+        markers["tn"] * noise[0] / (markers["tc"] * noise[1]),
+        markers["lc"] * noise[2] / (markers["ln"] * noise[3]),
+    )
     drawn = (n * noise[4] - a * c * noise[5]) / (1 - a * b)
     (value, se), _ = purified(n, c, 0.08, 0.05, cv=0.02)
     assert value == pytest.approx(drawn.mean(), rel=0.002)

@@ -70,7 +70,9 @@ def test_scaling_and_turning_change_nothing(field):
     twice = localise(picture(2.0 * field.target), cells, blur=1.5, ground=200).cells["membrane"].to_numpy()
     assert np.allclose(once, twice, atol=1e-4)
     turned = from_labels(np.rot90(field.cells), np.rot90(field.nuclei))
-    other = localise(picture(np.rot90(field.target)), turned, blur=1.5, ground=100).cells["membrane"].to_numpy()
+    other = (
+        localise(picture(np.rot90(field.target)), turned, blur=1.5, ground=100).cells["membrane"].to_numpy()
+    )
     assert np.allclose(once, other, atol=0.01)
 
 
@@ -86,7 +88,9 @@ def test_non_negative_least_squares_against_scipy():
 
 def test_cell_means_against_a_loop(field):
     ours = cell_means(field.cells, field.target, field.nuclear)
-    slow = [[one[field.cells == label].mean() for one in (field.target, field.nuclear)] for label in range(1, 17)]
+    slow = [
+        [one[field.cells == label].mean() for one in (field.target, field.nuclear)] for label in range(1, 17)
+    ]
     assert np.allclose(ours, slow)
 
 
@@ -115,7 +119,9 @@ def test_mitoses_and_cortex_of_real_cells():
     part = slice(0, 200), slice(0, 200)
     cells = find_cells(dna.pixels[part], diameter=16, marker=actin.pixels[part])
     shares = {
-        name: localise(picture(one.pixels[part]), cells, blur=1.5).cells.filter(pl.col("unused").is_null())[which].median()
+        name: localise(picture(one.pixels[part]), cells, blur=1.5)
+        .cells.filter(pl.col("unused").is_null())[which]
+        .median()
         for name, one, which in (("actin", actin, "membrane"), ("dna", dna, "nucleus"))
     }
     assert shares["actin"] > 0.15
@@ -164,7 +170,11 @@ def test_what_is_wrong_is_said(field):
     with pytest.raises(DataError, match="I141"):
         find_cells(np.zeros((50, 50)), diameter=20)
     crowded = from_labels(np.kron(np.arange(1, 17).reshape(4, 4), np.ones((20, 20), int)))
-    tight = localise(picture(np.random.default_rng(0).poisson(100, (80, 80)).astype(np.uint16)), crowded, modality="confocal")
+    tight = localise(
+        picture(np.random.default_rng(0).poisson(100, (80, 80)).astype(np.uint16)),
+        crowded,
+        modality="confocal",
+    )
     assert "I150" in {finding.code for finding in tight.findings}
     assert "I143" in {finding.code for finding in find_cells(_with_dirt(field.nuclear), diameter=31).findings}
 

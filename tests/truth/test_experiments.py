@@ -92,7 +92,8 @@ def test_permutations_are_counted():
     pool = np.log(VALUE)[[*range(5), *range(10, 14)]]
     observed = abs(pool[5:].mean() - pool[:5].mean())
     gaps = [
-        abs(np.delete(pool, list(chosen)).mean() - pool[list(chosen)].mean()) for chosen in combinations(range(9), 5)
+        abs(np.delete(pool, list(chosen)).mean() - pool[list(chosen)].mean())
+        for chosen in combinations(range(9), 5)
     ]
     assert found[1].effect.p == pytest.approx(np.mean([gap >= observed * (1 - 1e-12) for gap in gaps]))
     assert found[1].least_p == 1 / 126

@@ -45,8 +45,8 @@ PARTS = {
 }  # fmt: skip
 # results of causal methods: rows of Estimates with their weights, shown by the report's corrections
 BUNDLES = {
-    "Arm", "Balanced", "Clones", "Compared", "Contrast", "EValue", "Enrolled", "Imputed", "Landmark", "Logistic",
-    "NestedTrials", "Propensity", "Split", "Standardised", "Strategy", "TargetTrial", "Tipping", "Weighted", "Weights",
+    "Arm", "Balanced", "Clones", "Compared", "Contrast", "EValue", "Enrolled", "Heterogeneity", "Imputed", "Landmark", "Logistic",
+    "NestedTrials", "Paired", "Propensity", "Split", "Standardised", "Strategy", "TargetTrial", "Tipping", "Weighted", "Weights",
 }  # fmt: skip
 
 

@@ -127,7 +127,9 @@ def test_wells_left_out_by_hand_keep_their_reason_and_make_no_finding(tmp_path):
 
 
 def test_a_plate_without_its_control_is_not_lent_another_s(tmp_path):
-    protocol = study(tmp_path, [row for row in wells() if not (row[1] == "p1" and row[3] == "B" and row[5] == "0")])
+    protocol = study(
+        tmp_path, [row for row in wells() if not (row[1] == "p1" and row[3] == "B" and row[5] == "0")]
+    )
     (found,) = [finding for finding in walk_bench(protocol).findings if finding.code == "B230"]
     assert (found.where.culture, found.where.field, found.found) == ("B", "p1", "4 wells")
     (one,) = sq.run(protocol).contents[0].comparisons.recommended
@@ -168,7 +170,11 @@ def test_units_that_disagree_are_converted_or_refused(tmp_path):
     protocol = study(tmp_path, rows, header=(*HEADER, "dose_unit"))
     walked = walk_bench(protocol)
     assert "B214" in {finding.code for finding in walked.findings}
-    assert sorted(walked.frames["viability"]["dose"].drop_nulls().unique()) == [0.0, 1.0, 10.0]  # 10,000 ng/ml / 1,000 g/mol
+    assert sorted(walked.frames["viability"]["dose"].drop_nulls().unique()) == [
+        0.0,
+        1.0,
+        10.0,
+    ]  # 10,000 ng/ml / 1,000 g/mol
     text = (tmp_path / "study.toml").read_text("utf-8").replace("molar_mass = 1000\n", "")
     (tmp_path / "study.toml").write_text(text, encoding="utf-8")
     refused = sq.Study.read(tmp_path)
@@ -217,7 +223,9 @@ def test_a_dose_that_nobody_gave(tmp_path):
 def test_washout_and_rivals(tmp_path):
     more = '[[assays.viability.medium]]\nculture = "B"\nagents = "old"\ndose = 100\nunit = "ug/ml"\n'
     study(tmp_path, wells())
-    text = STUDY.replace("[cultures.B]", '[cultures.B]\nhistory = [{{ agents = "old", dose = 1, unit = "uM", days = 60 }}]')
+    text = STUDY.replace(
+        "[cultures.B]", '[cultures.B]\nhistory = [{{ agents = "old", dose = 1, unit = "uM", days = 60 }}]'
+    )
     (tmp_path / "study.toml").write_text(text.format(more="", analysis=""), encoding="utf-8")
     assert codes(sq.Study.read(tmp_path)) == {"B220"}
     (tmp_path / "study.toml").write_text(text.format(more=more, analysis=""), encoding="utf-8")

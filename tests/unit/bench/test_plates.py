@@ -23,14 +23,23 @@ from sequela.report.stars import SCHEMES, in_words, stars
 from sequela.study.bench import Assay, Plates
 
 GRID = [["Reader", "X"], ["Date", "2026-01-01"], [], ["", *map(str, range(1, 13))]]
-SIGNALS = {(row, column): round(0.05 * row + 0.01 * column, 4) for row in range(1, 9) for column in range(1, 13)}
+SIGNALS = {
+    (row, column): round(0.05 * row + 0.01 * column, 4) for row in range(1, 9) for column in range(1, 13)
+}
 
 
 def rows(**columns):
     """A frame of wells with every field, null where it is not given."""
     n = len(next(iter(columns.values())))
     base = {name: columns.get(name, [None] * n) for name in (*FIELDS, "row", "column", "unused")}
-    types = {"dose": pl.Float64, "hours": pl.Float64, "value": pl.Float64, "row": pl.Int64, "column": pl.Int64, "replicate": pl.Int64}
+    types = {
+        "dose": pl.Float64,
+        "hours": pl.Float64,
+        "value": pl.Float64,
+        "row": pl.Int64,
+        "column": pl.Int64,
+        "replicate": pl.Int64,
+    }
     frame = pl.DataFrame(base, schema={name: types.get(name, pl.String) for name in base}, strict=False)
     return frame.with_columns(pl.lit("x.csv").alias("_file"), pl.int_range(1, n + 1).alias("_line"))
 
@@ -38,7 +47,13 @@ def rows(**columns):
 def grid(first="", cells=SIGNALS, height=8):
     width = max(column for _, column in cells)
     head = [first, *map(str, range(1, width + 1))]
-    return [head, *([well_name(r, 1)[0], *(str(cells.get((r, c), "")) for c in range(1, width + 1))] for r in range(1, height + 1))]
+    return [
+        head,
+        *(
+            [well_name(r, 1)[0], *(str(cells.get((r, c), "")) for c in range(1, width + 1))]
+            for r in range(1, height + 1)
+        ),
+    ]
 
 
 def text(lines, sign=","):
@@ -69,7 +84,9 @@ def test_two_plates_below_each_other_and_384_wells():
     assert find_grids(grid(cells=big, height=16), 96)[0].cells.keys() == SIGNALS.keys()
 
 
-LAYOUT = {(2, column): {"culture": "A", "dose": str(column - 2)} for column in range(2, 6)} | {(1, 1): {"role": "blank"}}
+LAYOUT = {(2, column): {"culture": "A", "dose": str(column - 2)} for column in range(2, 6)} | {
+    (1, 1): {"role": "blank"}
+}
 
 
 def write_layout(path):
@@ -100,7 +117,10 @@ def test_a_layout_is_the_same_however_it_is_written(tmp_path, suffix):
 
 def test_a_range_of_wells_and_later_fills(tmp_path):
     path = tmp_path / "layout.toml"
-    path.write_text('[[fill]]\nwells = ["A1:B3", "H12"]\nculture = "A"\n[[fill]]\nwells = "B2"\nculture = "B"\n', encoding="utf-8")
+    path.write_text(
+        '[[fill]]\nwells = ["A1:B3", "H12"]\nculture = "A"\n[[fill]]\nwells = "B2"\nculture = "B"\n',
+        encoding="utf-8",
+    )
     held = read_layout(path, 96, tuple(FIELDS))
     assert len(held) == 7
     assert (held[2, 2], held[8, 12]) == ({"culture": "B"}, {"culture": "A"})
@@ -133,17 +153,39 @@ def test_grid_and_rows_give_the_same_wells(tmp_path, suffix):
         openpyxl = pytest.importorskip("openpyxl")
         book = openpyxl.Workbook()
         for line in [*GRID[:3], *grid()]:
-            book.active.append([float(cell) if str(cell).replace(".", "").isdigit() else cell or None for cell in line])
+            book.active.append(
+                [float(cell) if str(cell).replace(".", "").isdigit() else cell or None for cell in line]
+            )
         book.save(tmp_path / "p1.xlsx")
-    told = {"kind": "viability", "file": f"p1.{suffix}", "arrangement": "grid", "layout": "layout.csv", "experiments": {"p1": "1"}}
+    told = {
+        "kind": "viability",
+        "file": f"p1.{suffix}",
+        "arrangement": "grid",
+        "layout": "layout.csv",
+        "experiments": {"p1": "1"},
+    }
     found = observed("v", Assay.model_validate(told), Plates(), tmp_path)
     assert found.plates["p1"][0] == "Reader X"
-    cells = {(row, column): value for row, column, value in found.frame.select("row", "column", "value").iter_rows()}
+    cells = {
+        (row, column): value
+        for row, column, value in found.frame.select("row", "column", "value").iter_rows()
+    }
     assert cells == pytest.approx({place: SIGNALS[place] for place in LAYOUT})
     assert found.frame.filter(row=2, column=2)["role"].to_list() == ["control"]
     assert set(found.frame["experiment"]) == {"1"}
     long = [["plate", "well", "culture", "dose", "role", "value", "experiment"]]
-    long += [["p1", well_name(*place), held.get("culture", ""), held.get("dose", ""), held.get("role", ""), SIGNALS[place], 1] for place, held in LAYOUT.items()]
+    long += [
+        [
+            "p1",
+            well_name(*place),
+            held.get("culture", ""),
+            held.get("dose", ""),
+            held.get("role", ""),
+            SIGNALS[place],
+            1,
+        ]
+        for place, held in LAYOUT.items()
+    ]
     (tmp_path / "long.csv").write_text(text(long), encoding="utf-8")
     other = observed("v", Assay.model_validate({"kind": "viability", "file": "long.csv"}), Plates(), tmp_path)
     names = ["plate", "well", "culture", "dose", "role", "value", "experiment", "row", "column"]
@@ -205,12 +247,20 @@ def test_the_slope_is_that_of_polyfit():
     hours = np.repeat([0.0, 24, 48, 72], 3)
     counts = 1000 * 2 ** (0.8 * hours / 24 + rng.normal(0, 0.1, 12))
     coefficients, covariance = np.polyfit(hours, np.log2(counts), 1, cov=True)
-    assert slope(hours, counts) == pytest.approx((24 * coefficients[0], 24 * math.sqrt(covariance[0, 0]), 2 ** coefficients[1]))
+    assert slope(hours, counts) == pytest.approx(
+        (24 * coefficients[0], 24 * math.sqrt(covariance[0, 0]), 2 ** coefficients[1])
+    )
 
 
 def test_invasion_by_hand():
     """Fields 10, 20 and 30 of one insert: 20; over 24 h at one doubling a day: 10."""
-    frame = rows(culture=["A"] * 4, experiment=["1"] * 4, insert=["i", "i", "i", "j"], role=["sample"] * 4, value=[10, 20, 30, 7])
+    frame = rows(
+        culture=["A"] * 4,
+        experiment=["1"] * 4,
+        insert=["i", "i", "i", "j"],
+        role=["sample"] * 4,
+        value=[10, 20, 30, 7],
+    )
     first, second = inserts(frame, {("A", "1"): 1.0}, 24)
     assert (first.fields, first.count, first.adjusted) == (3, 20.0, 10.0)
     assert (second.count, second.adjusted) == (7.0, 3.5)
@@ -222,9 +272,13 @@ def test_growth_rate_inhibition_is_that_of_the_estimates():
                  dose=[0, 0, 1, 2, 3], replicate=[0] * 5, value=[100, 400, 200, 100, 50]).with_columns(pl.col("value").alias("signal"))  # fmt: skip
     readings, findings = growth_inhibition(frame)
     assert readings.value.tolist() == pytest.approx([1.0, math.sqrt(2) - 1, 0.0, 2**-0.5 - 1])
-    assert readings.value[1:].tolist() == pytest.approx(growth_rate_inhibition([200, 100, 50], 100, 400).tolist())
+    assert readings.value[1:].tolist() == pytest.approx(
+        growth_rate_inhibition([200, 100, 50], 100, 400).tolist()
+    )
     assert findings == ()
-    still = frame.with_columns(pl.when(pl.col("role") == "control").then(90.0).otherwise("signal").alias("signal"))
+    still = frame.with_columns(
+        pl.when(pl.col("role") == "control").then(90.0).otherwise("signal").alias("signal")
+    )
     readings, findings = growth_inhibition(still)
     assert len(readings) == 0
     assert [finding.code for finding in findings] == ["B262"]
@@ -256,12 +310,22 @@ def test_the_area_over_and_the_mean_curve():
 
 def test_small_doses_print_with_enough_digits():
     assert str(Estimate("ec50", 0.0105441, unit="ug/ml")) == "ec50 0.0105 ug/ml"
-    assert str(Estimate("ec50", 2.6e-9, lower=2.5e-9, upper=2.71e-9)) == "ec50 0.00000000260, 95% CI 0.00000000250 to 0.00000000271"
+    assert (
+        str(Estimate("ec50", 2.6e-9, lower=2.5e-9, upper=2.71e-9))
+        == "ec50 0.00000000260, 95% CI 0.00000000250 to 0.00000000271"
+    )
     assert str(Estimate("ratio", 1.234)) == "ratio 1.23"
 
 
 def test_stars_are_data_and_strict():
-    assert [stars(p, "sepher") for p in (0.05, 0.0499, 0.001, 0.0009, 0.0001, 0.00009)] == ["ns", "*", "*", "**", "**", "***"]
+    assert [stars(p, "sepher") for p in (0.05, 0.0499, 0.001, 0.0009, 0.0001, 0.00009)] == [
+        "ns",
+        "*",
+        "*",
+        "**",
+        "**",
+        "***",
+    ]
     assert [stars(p, "prism") for p in (0.009, 0.0009, 0.00009)] == ["**", "***", "****"]
     assert stars(math.nan, "usual") == stars(0.001, "none") == ""
     assert in_words("sepher") == "∗ p < 0.05, ∗∗ p < 0.001, ∗∗∗ p < 0.0001"

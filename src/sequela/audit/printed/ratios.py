@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from sequela.audit.printed.numbers import Printed, Span
 
 SLACK: Final = 0.10  # share of z by which the usual tests of one ratio may differ
+OTHERWISE: Final = (
+    "bootstrap",
+    "percentile",
+    "profile",
+    "exact",
+    "permutation",
+)  # intervals that need not be even
 ASIDE: Final = 0.10  # standard errors by which profile or bootstrap intervals may be off the middle
 
 Range = tuple[float, float]
@@ -130,9 +137,14 @@ def _finite(ratio: Ratio) -> bool:
     return math.isfinite(ratio.span.upper.value) and ratio.span.value.high > 0
 
 
+def _wald(ratio: Ratio) -> bool:
+    """Whether the interval can be held against the ratio and p: not where its label says that it is of another kind."""
+    return _finite(ratio) and not any(word in ratio.label.lower() for word in OTHERWISE)
+
+
 def _aside(ratio: Ratio) -> Finding | None:
     """P403: no rounding brings the ratio to the middle of its interval."""
-    if not _finite(ratio):
+    if not _wald(ratio):
         return None
     span, (low, high) = ratio.span, middle(ratio.span)
     value = _positive(span.value)
@@ -174,7 +186,7 @@ def _meets(p: Printed, stretch: Range) -> bool:
 
 def _p(ratio: Ratio) -> Finding | None:
     """P404: no rounding, and no other usual test of the same ratio, gives the printed p-value."""
-    if ratio.p is None or not _finite(ratio):
+    if ratio.p is None or not _wald(ratio):
         return None
     errors = standard_error(ratio.span, ratio.level)
     low, high = _z(_positive(ratio.span.value), errors)
