@@ -12,7 +12,7 @@ from sequela.core.outcome import Times
 from sequela.estimates.cox import cox
 from sequela.estimates.curves import kaplan_meier
 from sequela.estimates.nestedtrials import enrol, nested_trials
-from sequela.estimates.targettrial import Strategy, _before, _survival, person_intervals, target_trial
+from sequela.estimates.targettrial import Strategy, _survival, earlier, person_intervals, target_trial
 
 INF = np.inf
 
@@ -49,7 +49,7 @@ def test_a_death_before_the_deadline_says_nothing_of_the_chance_to_meet_it():
 def test_weights_count_from_the_next_interval():
     clones = person_intervals(Times([30, 20], [0, 1]), strategy(2), 10.0)
     ratio = np.array([2.0, 3.0, 5.0, 7.0, 11.0])
-    assert _before(clones, ratio).tolist() == pytest.approx([1, 2, 6, 1, 7])
+    assert earlier(ratio, clones.interval).tolist() == pytest.approx([1, 2, 6, 1, 7])
 
 
 def slow_survival(clones, w, marks, tau):

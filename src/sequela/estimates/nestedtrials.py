@@ -25,7 +25,7 @@ from sequela.core.units import DAYS_PER_MONTH
 from sequela.estimates.cox import cox
 from sequela.estimates.design import design
 from sequela.estimates.logistic import chances, logistic
-from sequela.estimates.targettrial import PRIOR
+from sequela.estimates.targettrial import PRIOR, earlier, rows_of, scaled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,8 +132,7 @@ def enrol(times: Times, start: Real, eligible: Real, width: float) -> Enrolled:
     first = np.ceil(np.where(known, eligible, 0.0) / width - 1e-9)
     upto = np.floor(np.minimum(exits, start) / width) + 1
     count = np.where(known, np.maximum(upto - first, 0), 0).astype(np.int64)
-    patient = np.repeat(np.arange(exits.size), count)
-    inside = np.arange(patient.size) - np.repeat(np.cumsum(count) - count, count)
+    patient, inside = rows_of(count)
     trial = first[patient].astype(np.int64) + inside
     opened = trial.astype(np.float64) * width
     kept = (exits[patient] > opened) & (start[patient] >= opened)
@@ -177,8 +176,7 @@ class _Rows:
 def _rows(found: Enrolled, X: Real, width: float, truncation: float) -> tuple[_Rows, Real]:
     """Intervals of every enrolment, and the weight of each: 1 for the treated."""
     count = np.maximum(np.ceil(found.end / width - 1e-9).astype(np.int64), 1)
-    row = np.repeat(np.arange(count.size), count)
-    interval = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, interval = rows_of(count)
     last = interval == count[row] - 1
     entry = interval.astype(np.float64) * width
     stop = np.where(last, found.end[row], entry + width)
@@ -199,14 +197,9 @@ def _weights(
     clock = (found.trial[row] + interval)[control].astype(float)
     clock /= max(clock.max(), 1.0)
     base = np.column_stack([np.ones(clock.size), clock, clock**2])
-    own = X[found.patient[row[control]]]
-    spread = own.std(axis=0)
-    full = np.column_stack([base, (own - own.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
+    full = np.column_stack([base, scaled(X[found.patient[row[control]]])])
     top, bottom = (chances(Z, logistic(Z, leaves, 2, PRIOR).coef)[:, 0] for Z in (base, full))
     ratio = np.ones(row.size)
     ratio[control] = np.where(leaves == 1, 1.0, top / np.maximum(bottom, 1e-6))
-    logs = np.cumsum(np.log(ratio))
-    shifted = np.concatenate([[0.0], logs[:-1]])
-    first = np.flatnonzero(interval == 0)
-    weights = np.exp(shifted - np.repeat(shifted[first], np.diff(np.append(first, row.size))))
+    weights = earlier(ratio, interval)
     return np.minimum(weights, np.quantile(weights, truncation)) if truncation < 1 else weights

@@ -32,6 +32,7 @@ from sequela.estimates.design import design
 from sequela.estimates.logistic import chances, logistic
 from sequela.estimates.resampling import draws
 from sequela.estimates.splines import spline_basis
+from sequela.estimates.weights import effective_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -213,7 +214,7 @@ def target_trial(
         times,
         tuple(strategies),
         clones,
-        _scaled(matrix),
+        scaled(matrix),
         tuple(np.asarray(when, float) for when in (changes or {}).values()),
         horizon,
         width,
@@ -273,8 +274,7 @@ def person_intervals(times: Times, strategy: Strategy, width: float) -> Clones:
     departed = departs < exits
     end = np.minimum(np.where(departed, np.maximum(np.ceil(departs / width), 1) * width, np.inf), exits)
     count = np.maximum(np.ceil(end / width).astype(np.int64), 1)
-    row = np.repeat(np.arange(who.size), count)
-    interval = np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+    row, interval = rows_of(count)
     clock = interval.astype(np.float64)
     last = interval == count[row] - 1
     entry, stop = clock * width, np.where(last, end[row], (clock + 1) * width)
@@ -308,7 +308,7 @@ def _last(clones: Clones) -> Booleans:
     return np.diff(clones.patient, append=-1) != 0
 
 
-def _scaled(X: Real) -> Real:
+def scaled(X: Real) -> Real:
     """Columns of mean 0 and spread 1: one prior serves all."""
     if not X.shape[1]:
         return X
@@ -332,7 +332,7 @@ def _stays(problem: _Problem, clones: Clones, counts: Real) -> Real:
         top, bottom = (chances(Z, logistic(Z, codes, 2, PRIOR, w).coef)[:, 0] for Z in (clock, full))
         stable = 1.0 if clones.deadline.any() else top
         ratio[risk] = np.where(clones.departed[risk], 1.0, stable / np.maximum(bottom, 1e-6))
-    return _before(clones, ratio)
+    return earlier(ratio, clones.interval)
 
 
 def _clock(clones: Clones, risk: Booleans) -> Real:
@@ -353,12 +353,23 @@ def _changed(problem: _Problem, clones: Clones, risk: Booleans) -> list[Real]:
     return [(when[clones.patient[risk]] <= clones.entry[risk]).astype(float) for when in problem.changes]
 
 
-def _before(clones: Clones, ratio: Real) -> Real:
-    """The product over a clone's earlier rows: a row counts in full until the clone departs in it."""
+def rows_of(count: Whole) -> tuple[Whole, Whole]:
+    """A row for each of `count` intervals, shape (n,): whose it is, and its number from 0."""
+    row = np.repeat(np.arange(count.size), count)
+    return row, np.arange(row.size) - np.repeat(np.cumsum(count) - count, count)
+
+
+def earlier(ratio: Real, interval: Whole) -> Real:
+    """The product over the earlier rows of the same clone: a row counts in full until the clone departs in it.
+
+    Args:
+        ratio: of each row, shape (rows,).
+        interval: its number, 0 where a clone begins, shape (rows,).
+    """
     logs = np.cumsum(np.log(np.maximum(ratio, 1e-12)))
     shifted = np.concatenate([[0.0], logs[:-1]])
-    first = np.flatnonzero(clones.interval == 0)
-    return np.exp(shifted - np.repeat(shifted[first], np.diff(np.append(first, clones.interval.size))))
+    first = np.flatnonzero(interval == 0)
+    return np.exp(shifted - np.repeat(shifted[first], np.diff(np.append(first, interval.size))))
 
 
 def _evaluate(problem: _Problem, counts: Real) -> tuple[Real, list[Real]]:
@@ -519,8 +530,7 @@ def _died(clones: Clones, marks: Real) -> Whole:
 
 def _effective(clones: Clones, w: Real, tau: float) -> float:
     """(Σw)² / Σw² of the clones followed to tau (Kish)."""
-    here = w[(clones.entry < tau) & (clones.exit >= tau)]
-    return float(here.sum() ** 2 / (here @ here)) if here.size else 0.0
+    return effective_size(w[(clones.entry < tau) & (clones.exit >= tau)])
 
 
 def _nothing(problem: _Problem, reason: str, samples: int, level: float) -> TargetTrial:
