@@ -54,11 +54,11 @@ def correct(walk: Walk, clock: TimeZero, people: Population, head: Heading) -> C
     again = grouped(restarted, people)
     names = tuple(naive)
     rows = [
-        _row("As asked (naive)", names, naive),
-        _row(f"Delayed entry at {words}", names, delayed, late, people),
+        compared_on("As asked (naive)", names, naive),
+        compared_on(f"Delayed entry at {words}", names, delayed, late, people),
     ]
     if not _over(endpoint, clock):
-        rows.append(_row(f"Clock restarted at {words}", names, again, restarted, people))
+        rows.append(compared_on(f"Clock restarted at {words}", names, again, restarted, people))
     if len(names) == 2 and not _over(endpoint, clock):
         rows.insert(
             2, _adjusted("Delayed entry, entry time in the model", names, delayed, late, people, None)
@@ -95,13 +95,14 @@ def _waited(late: Outcome) -> dict[str, float]:
     return dict(table.iter_rows())
 
 
-def _row(
+def compared_on(
     label: str,
     names: tuple[str, ...],
     groups: dict[str, Times],
     outcome: Outcome | None = None,
     people: Population | None = None,
 ) -> Corrected:
+    """One comparison of groups on one clock: medians, hazard ratio and log-rank p, or why there are none."""
     n, events = _size(groups)
     if len(groups) < 2 or not events:
         return Corrected(label, n, events, (), None, None, _why(outcome, people))

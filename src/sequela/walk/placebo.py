@@ -16,17 +16,15 @@ from sequela.audit.placebo import Method, Placebo, gathered
 from sequela.clinic.tables import anchor_column
 from sequela.core.errors import DataError, UsageError
 from sequela.core.finding import Finding, Where
-from sequela.estimates.curves import kaplan_meier
 from sequela.records.writing import replace_file
-from sequela.report.content import Corrected
 from sequela.report.document import figure_block
 from sequela.report.figures.figure import save
 from sequela.report.figures.placebo import placebo as draw
 from sequela.report.placebo_page import placebo_page
 from sequela.virtual.world import average, first_guess, refit, reweighed, seen
-from sequela.walk.analyses import compare, grouped, heading, nobody, population
+from sequela.walk.analyses import grouped, heading, population
 from sequela.walk.auditing import main_first
-from sequela.walk.corrections import correct
+from sequela.walk.corrections import compared_on, correct
 from sequela.walk.inventing import Material, invent, kinds, lived_spells, material, season_of, seasons
 from sequela.walk.outputs import BANNER
 from sequela.walk.path import walk_from
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from sequela.audit.design import TimeZero
     from sequela.clinic.rules import RuleSet
     from sequela.records.reading import Table
+    from sequela.report.content import Corrected
     from sequela.study.model import Analysis, Study
     from sequela.virtual.world import World
     from sequela.walk.path import Walk
@@ -277,13 +276,7 @@ def _rows(walk: Walk, clock: TimeZero) -> list[Corrected]:
     people = population(walk, analysis)
     if clock.selective and any(clock.settled.values()):
         return list(correct(walk, clock, people, heading(analysis, people)).rows)
-    groups = grouped(walk.outcomes[clock.endpoint], people)
-    test, ratio = compare(groups)
-    medians = tuple(
-        kaplan_meier(groups[name]).median() if name in groups else nobody() for name in people.groups
-    )
-    n, events = sum(map(len, groups.values())), sum(int((times.state > 0).sum()) for times in groups.values())
-    return [Corrected("As asked", n, events, medians, ratio, test.p if test else None)]
+    return [compared_on("As asked", people.groups, grouped(walk.outcomes[clock.endpoint], people))]
 
 
 def _found(row: Corrected, arms: int) -> Found:
@@ -310,7 +303,7 @@ def _all(
         return [run for block in done for run in block]
     # Polars' threads do not survive a fork: each process starts afresh.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_block, job, block): number for number, block in enumerate(blocks)}
+        futures = [pool.submit(_block, job, block) for block in blocks]
         try:
             for number, _ in enumerate(as_completed(futures)):
                 progress((number + 1) / len(blocks))
