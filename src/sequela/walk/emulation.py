@@ -45,19 +45,15 @@ def emulate(
     unused = [(str(reason), int(n)) for reason, n in left.iter_rows()]
     followed = mine.filter(pl.col("unused").is_null()).select("patient", "origin")
     rows = followed.join(frame, on="patient", how="left")
-    complete = rows.select(
-        pl.lit(value=True)
-        if not analysis.variables
-        else ~pl.any_horizontal(pl.col(list(analysis.variables)).is_null())
-    ).to_series()
-    if rows.height > int(complete.sum()) and complete.len() == rows.height:
-        unused.append(("a covariate is missing", rows.height - int(complete.sum())))
-        rows = rows.filter(complete)
+    complete = rows.drop_nulls(list(analysis.variables)) if analysis.variables else rows
+    if complete.height < rows.height:
+        unused.append(("a covariate is missing", rows.height - complete.height))
+    rows = complete
     times = outcome.times.take(np.isin(outcome.times.ids, rows["patient"].to_numpy()))
     place = {name: at for at, name in enumerate(rows["patient"].to_list())}
     rows = rows[[place[str(name)] for name in times.ids]]
     strategies = [_strategy(walk, rule, rows) for rule in analysis.strategies]
-    started = strategies_started(strategies)
+    outside = int((~np.any([strategy.eligible for strategy in strategies], axis=0)).sum())
     columns = {name: rows[name].to_numpy() for name in analysis.variables} or None
     scale = days_in(walk.study.report.time_unit)
     trial = target_trial(
@@ -76,18 +72,13 @@ def emulate(
     if analysis.nested and rule.start is not None:
         since = _when(walk, rule.after, rows) if rule.after is not None else None
         nested = nested_trials(times, strategies[-1].start, columns, eligible=since)
-    if started:
-        unused.append(("started before time zero: in no strategy that forbids or requires it", started))
+    if outside:
+        unused.append(("compatible with no strategy at time zero", outside))
     words = tuple(walk.study.covariates[name].label or name for name in analysis.variables)
     curves = tuple(_curve(arm, times, trial) for arm in trial.arms)
     return Emulated(
         heading, outcome.label, origin, trial, curves, nested, tuple(unused), words, analysis.cluster
     )
-
-
-def strategies_started(strategies: list[Strategy]) -> int:
-    """Patients whose course already departs at time zero from every strategy."""
-    return int((~np.any([strategy.eligible for strategy in strategies], axis=0)).sum())
 
 
 def _strategy(walk: Walk, rule: StrategyRule, rows: pl.DataFrame) -> Strategy:
