@@ -190,19 +190,17 @@ def rule_book() -> str:
         "`=>`: number, days, drugs, the rule that started the line; `beyond` is treatment beyond progression.",
         "",
     ]
-    for block in FILE.read_text("utf-8").split("== ")[1:]:
-        title, rules_name, sentence, *rest = (line for line in block.splitlines() if line.strip())
-        lines += [
-            f"### {title.strip()}",
-            "",
-            f"*{rules_name.strip()}.* {sentence.strip()}",
-            "",
-            "```text",
-            *rest,
-            "```",
-            "",
-        ]
-    return "\n".join([*lines, *_endpoint_cases()])
+    return "\n".join([*lines, *_cases(FILE, "*{}.*"), *_endpoint_cases()])
+
+
+def _cases(file: Path, about: str) -> list[str]:
+    """The cases of a spec table; `about` frames the second line of each."""
+    lines: list[str] = []
+    for block in file.read_text("utf-8").split("== ")[1:]:
+        title, second, sentence, *rest = (line for line in block.splitlines() if line.strip())
+        words = f"{about.format(second.strip())} {sentence.strip()}"
+        lines += [f"### {title.strip()}", "", words, "", "```text", *rest, "```", ""]
+    return lines
 
 
 def _endpoint_cases() -> list[str]:
@@ -215,19 +213,7 @@ def _endpoint_cases() -> list[str]:
         "After `=>`: the time, and what ended it.",
         "",
     ]
-    for block in FILE.read_text("utf-8").split("== ")[1:]:
-        title, endpoint, sentence, *rest = (line for line in block.splitlines() if line.strip())
-        lines += [
-            f"### {title.strip()}",
-            "",
-            f"`{endpoint.strip()}` {sentence.strip()}",
-            "",
-            "```text",
-            *rest,
-            "```",
-            "",
-        ]
-    return lines
+    return [*lines, *_cases(FILE, "`{}`")]
 
 
 def bad_inputs() -> str:
