@@ -14,6 +14,7 @@ from click.exceptions import Exit
 
 from sequela.cli.export import export
 from sequela.cli.init import init
+from sequela.cli.options import EXIT_ZERO, JSON, STUDY
 from sequela.cli.placebo import placebo
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_OPTION = "bold"
 click.rich_click.MAX_WIDTH = 100
-
-STUDY = click.argument("study", default=".", type=click.Path(path_type=Path))
-JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
-EXIT_ZERO = click.option(
-    "--exit-zero", is_flag=True, help="End with 0 also when there are findings of severity error."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from sequela.cli.options import JSON, STUDY
+
 if TYPE_CHECKING:
     from sequela.records.exporting import Target
 
 
 @click.command()
-@click.argument("study", default=".", type=click.Path(path_type=Path))
+@STUDY
 @click.option(
     "--to",
     "targets",
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Directory of the export; STUDY/export by default."
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+@JSON
 def export(study: Path, targets: tuple[Target, ...], out: Path | None, as_json: bool) -> int:
     """The analysis set for SPSS, Stata, R, SAS or Excel: one row a patient, with labels, codebook and programs.
 

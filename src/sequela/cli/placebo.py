@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from sequela.cli.options import JSON, STUDY
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from sequela.audit.placebo import Placebo
 
 
 @click.command()
-@click.argument("study", default=".", type=click.Path(path_type=Path))
+@STUDY
 @click.option("--analysis", help="Analysis of two groups to try; the main comparison by default.")
 @click.option(
     "--runs", default=200, show_default=True, type=click.IntRange(20, 100_000), help="Worlds to invent."
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Directory of the page; STUDY/placebo by default."
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output on standard output.")
+@JSON
 def placebo(
     study: Path,
     analysis: str | None,
@@ -65,7 +68,7 @@ def placebo(
     today = datetime.now().astimezone().date()
     walked = walk(protocol, today=today)
     require_cohort(walked)
-    with _Bar(quiet=as_json) as tell:
+    with _bar(quiet=as_json) as tell:
         found = live_through(
             walked,
             today=today,
@@ -84,40 +87,30 @@ def placebo(
     return 0
 
 
-class _Bar:
-    """A progress bar on a terminal; nothing elsewhere."""
+@contextmanager
+def _bar(*, quiet: bool) -> Generator[Callable[[str, float], None]]:
+    """A progress bar a step on a terminal; nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _words, _share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet or not sys.stderr.isatty()
-
-    def __enter__(self) -> Callable[[str, float], None]:
-        if self.quiet:
-            return lambda _words, _share: None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self.progress = Progress(
-            TextColumn("{task.description:<26}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self.progress.start()
-        tasks = {}
+    columns = (
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        tasks: dict[str, Any] = {}
 
         def tell(words: str, share: float) -> None:
-            task = tasks.setdefault(words, None)
-            if task is None:
-                task = tasks[words] = self.progress.add_task(words, total=1.0)
-            self.progress.update(task, completed=share)
+            if words not in tasks:
+                tasks[words] = progress.add_task(words, total=1.0)
+            progress.update(tasks[words], completed=share)
 
-        return tell
-
-    def __exit__(self, *_fault: object) -> None:
-        if not self.quiet:
-            self.progress.stop()
+        yield tell
 
 
 def _print(found: Placebo, page: Path) -> None:
