@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sequela.clinic.biomarkers import with_biomarkers
 from sequela.clinic.tables import anchor_column
 from sequela.core.errors import DataError, StudyError
 from sequela.core.finding import Finding, Where
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from sequela.clinic.tables import Registry
     from sequela.core.sequence import Sequences
-    from sequela.study.model import Biomarker, Covariate, Study
+    from sequela.study.model import Covariate, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +186,11 @@ def people(
         .with_columns(pl.col("lines").fill_null(0))
         .sort("patient")
     )
-    for name, biomarker in study.biomarkers.items():
-        frame = frame.with_columns(_biomarker(biomarker).alias(name))
+    frame = with_biomarkers(frame, study.biomarkers)
     found = People(frame, sequences.legend, members, top)
     for name, covariate in study.covariates.items():
         found = People(_with_covariate(found, name, covariate), found.legend, members, top)
     return found
-
-
-def _biomarker(biomarker: Biomarker) -> pl.Expr:
-    value = pl.col(biomarker.variable)
-    above = value >= biomarker.cut if biomarker.side == ">=" else value > biomarker.cut
-    low, high = biomarker.levels
-    return pl.when(value.is_null()).then(None).when(above).then(pl.lit(high)).otherwise(pl.lit(low))
 
 
 def _with_covariate(people: People, name: str, covariate: Covariate) -> pl.DataFrame:

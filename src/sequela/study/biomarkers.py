@@ -48,6 +48,11 @@ class Input:
     least: float = -np.inf
     most: float = np.inf
 
+    def level(self, word: str) -> str | None:
+        """The level that a word spells, whatever its case, with spaces for underscores; None for none."""
+        known = (*self.levels, *(name for name, _ in self.words))
+        return next((name for name in known if _spelt(name) == _spelt(word)), None)
+
     @property
     def allowed(self) -> str:
         """What a cell may hold, in words."""
@@ -77,6 +82,10 @@ class Rule:
     inputs: tuple[Input, ...]
     sums: tuple[tuple[str, tuple[str, ...]], ...]
     rows: tuple[RuleRow, ...]
+
+    def input(self, name: str) -> Input:
+        """The input of that name."""
+        return next(one for one in self.inputs if one.name == name)
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -244,12 +253,13 @@ def _numbers(table: Rule, one: Input, values: list[Any]) -> NDArray[np.float64]:
 
 def _whole(table: Rule, facts: Mapping[str, NDArray[Any]]) -> None:
     """Classes of cells that are summed cannot be more than all cells."""
-    for name, parts in table.sums:
-        if bool(np.any(facts[name] > 100 + 1e-9)):
-            rows = int(np.sum(facts[name] > 100 + 1e-9))
+    for _, parts in table.sums:
+        whole = np.nansum([facts[part] for part in parts], axis=0)
+        if bool(np.any(whole > 100 + 1e-9)):
+            rows = int(np.sum(whole > 100 + 1e-9))
             message = f"{' + '.join(parts)} is over 100 % in {rows} rows of {table.name}"
             raise UsageError(
-                Finding("M103", "error", message, found=f"{np.nanmax(facts[name]):g}", allowed="at most 100",
+                Finding("M103", "error", message, found=f"{whole.max():g}", allowed="at most 100",
                         remedy="each cell belongs to one class: give the share of each class alone")
             )  # fmt: skip
 
@@ -268,6 +278,10 @@ def _length(table: Rule, columns: Mapping[str, Any]) -> int:
             Finding("M102", "error", message, found=", ".join(columns), allowed=", ".join(names))
         )
     return lengths.pop()
+
+
+def _spelt(word: str) -> str:
+    return word.casefold().replace("_", " ").strip()
 
 
 def _listed(column: Any) -> list[Any]:

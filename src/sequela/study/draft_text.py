@@ -284,19 +284,19 @@ def _variables(people: Table) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Receptors cut in two, and the covariates of a first table."""
     biomarkers: list[str] = []
     covariates: list[tuple[str, list[str]]] = []
-    cuts = {"er": 1, "pgr": 1, "ki67": 20}
+    ruled = {"er", "pgr", "ki67"}
     chosen = [f for f in people.fields if f.concept in COVARIATES]
     chosen += [f for f in people.fields if f.concept is None and f.told.get("type") == "category" and _few(f)]
     for field in chosen[:_MOST]:
         number = field.told.get("type") in ("integer", "number")
         label = field.told.get("label") or field.column.replace("_", " ")
-        if field.concept in cuts and number and field.told.get("unit") == "%":
+        if field.concept in ruled and number and field.told.get("unit") == "%":
             name = portable(f"{field.name}_status", [c for c, _ in covariates]).lower()
             biomarkers += [
                 "",
                 f"[biomarkers.{name}]",
+                f"rule = {value(field.concept)}",
                 f"variable = {value(field.name)}",
-                f"cut = {cuts[field.concept]}",
             ]
             covariates.append((name, ["", f"[covariates.{name}]", f"label = {value(label)}"]))
             continue

@@ -170,14 +170,24 @@ class LineRules(Part):
 
 
 class Biomarker(Part):
-    """`[biomarkers.NAME]`: a laboratory value cut into two levels; a missing value stays missing."""
+    """`[biomarkers.NAME]`: a laboratory value cut in two, or a published rule; what is missing stays missing."""
 
-    variable: str = Field(description="the field that is cut")
-    cut: float = Field(description="the cut-off")
+    variable: str | None = Field(None, description="the field that is cut, or the one input of the rule")
+    cut: float | None = Field(None, description="the cut-off")
     side: Literal[">=", ">"] = Field(">=", description="what counts as the upper level")
     levels: tuple[str, str] = Field(("negative", "positive"), description="below the cut, and at or above it")
+    rule: str | None = Field(
+        None, description="a published rule instead of a cut: see the page on biomarkers"
+    )
+    inputs: dict[str, str] = Field({}, description="input of the rule = field of the patients, or biomarker")
+    words: dict[str, str] = Field({}, description="result of the rule = as it is printed")
     label: str = Field("", description="as it is printed")
-    source: str = Field("", description="where the cut-off comes from")
+    source: str = Field("", description="where the cut-off comes from; the rule's own by default")
+
+    @property
+    def reads(self) -> dict[str, str]:
+        """Input = field or biomarker; a variable alone is the input `percent`."""
+        return self.inputs or ({"percent": self.variable} if self.variable else {})
 
 
 class Level(Part):
@@ -470,7 +480,9 @@ class Study(Part):
     sources: dict[str, SourceFile] = Field(description="which files")
     anchors: dict[str, AnchorRule] = Field(description="clinical moments")
     lines: LineRules = Field(description="lines of therapy")
-    biomarkers: dict[str, Biomarker] = Field({}, description="laboratory values cut in two")
+    biomarkers: dict[str, Biomarker] = Field(
+        {}, description="laboratory values cut in two or called by a rule"
+    )
     covariates: dict[str, Covariate] = Field({}, description="variables as described and modelled")
     cohort: tuple[Criterion, ...] = Field(default=(), description="who, in order")
     sequences: Groups = Field(description="the groups compared")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from sequela.core.finding import Finding
 from sequela.study.adjusting import Imputed, Standardised, TimeDependent, TippingPoint, Weighted
+from sequela.study.biomarker_names import biomarker_faults
 from sequela.study.expressions import (
     Among,
     Anchor,
@@ -22,11 +22,12 @@ from sequela.study.expressions import (
     write,
 )
 from sequela.study.model import TargetTrial
+from sequela.study.nearest import unknown
 from sequela.study.partition import prove
 from sequela.study.timing import END, Calendar, Moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sequela.study.expressions import Node
     from sequela.study.model import Analysis, Covariate, Endpoint, Source, Study
@@ -43,7 +44,7 @@ def check(study: Study) -> list[Fault]:
         *_sources(study),
         *_anchors(study),
         *_lines(study),
-        *_biomarkers(study),
+        *biomarker_faults(study),
         *_covariates(study),
         *_endpoints(study),
         *_analyses(study),
@@ -120,11 +121,17 @@ def variables(study: Study) -> dict[str, str | None]:
             for name, column in source.columns.items():
                 found[name] = None if isinstance(column, str) else column.settled
     for name, biomarker in study.biomarkers.items():
-        found[name] = found.get(biomarker.variable)
+        found[name] = _latest(study, [found.get(field) for field in biomarker.reads.values()])
     for name, covariate in study.covariates.items():
         if covariate.settled or name not in found:
             found[name] = covariate.settled or found.get(covariate.variable or name)
     return found
+
+
+def _latest(study: Study, settled: list[str | None]) -> str | None:
+    """Of the anchors at which values are known, the last; None stands for the first anchor."""
+    order = [None, *study.anchors]
+    return max((anchor for anchor in settled if anchor in order), key=order.index, default=None)
 
 
 def calendar(study: Study) -> Calendar:
@@ -143,19 +150,6 @@ def calendar(study: Study) -> Calendar:
         if parts and not covariate.settled:
             known[name] = max(result.settled(part) for part in parts)
     return result
-
-
-def _unknown(what: str, name: str, known: Iterable[str], code: str = "S107") -> Finding:
-    names = sorted(known)
-    near = get_close_matches(name, names, 1)
-    return Finding(
-        code,
-        "error",
-        f"there is no {what} `{name}`" + (f": did you mean `{near[0]}`?" if near else ""),
-        found=name,
-        allowed=", ".join(names) or "none is declared",
-        remedy=f"mend the name, or declare the {what}",
-    )
 
 
 def _types(study: Study) -> dict[str, type]:
@@ -208,9 +202,9 @@ def _names(study: Study, node: Node) -> Iterator[Finding]:
     yield from _mixed(study, node)
     for atom in atoms(node):
         if isinstance(atom, Anchor) and atom.name not in study.anchors:
-            yield _unknown("anchor", atom.name, study.anchors)
+            yield unknown("anchor", atom.name, study.anchors)
         if isinstance(atom, Name) and atom.name not in variables(study):
-            yield _unknown("variable", atom.name, variables(study))
+            yield unknown("variable", atom.name, variables(study))
 
 
 def _fields(study: Study) -> dict[str, str]:
@@ -255,7 +249,7 @@ def _sources(study: Study) -> Iterator[Fault]:
             )
         for field, column in source.columns.items():
             if not isinstance(column, str) and column.settled and column.settled not in study.anchors:
-                yield ("sources", name, "columns", field), _unknown("anchor", column.settled, study.anchors)
+                yield ("sources", name, "columns", field), unknown("anchor", column.settled, study.anchors)
 
 
 def _anchors(study: Study) -> Iterator[Fault]:
@@ -264,15 +258,15 @@ def _anchors(study: Study) -> Iterator[Fault]:
     for name, anchor in study.anchors.items():
         for field in anchor.fields:
             if field not in dated:
-                yield ("anchors", name, "fields"), _unknown("date field", field, dated)
+                yield ("anchors", name, "fields"), unknown("date field", field, dated)
         for field in anchor.only:
             if field not in known or field.split(".")[0] not in {
                 path.split(".")[0] for path in anchor.fields
             }:
-                yield ("anchors", name, "only"), _unknown("field of the same source", field, known)
+                yield ("anchors", name, "only"), unknown("field of the same source", field, known)
         for field in anchor.status.fields if anchor.status else ():
             if field not in known:
-                yield ("anchors", name, "status"), _unknown("field", field, known)
+                yield ("anchors", name, "status"), unknown("field", field, known)
         if anchor.day is None and not anchor.fields:
             yield (
                 ("anchors", name),
@@ -284,23 +278,14 @@ def _anchors(study: Study) -> Iterator[Fault]:
                 ),
             )
     if study.study.time == "days" and study.study.origin not in study.anchors:
-        yield ("study", "origin"), _unknown("anchor", study.study.origin or "", study.anchors)
+        yield ("study", "origin"), unknown("anchor", study.study.origin or "", study.anchors)
 
 
 def _lines(study: Study) -> Iterator[Fault]:
     if study.lines.index not in study.anchors:
-        yield ("lines", "index"), _unknown("anchor", study.lines.index, study.anchors)
+        yield ("lines", "index"), unknown("anchor", study.lines.index, study.anchors)
     if study.lines.charted and study.lines.charted.field not in _fields(study):
-        yield ("lines", "charted"), _unknown("field", study.lines.charted.field, _fields(study))
-
-
-def _biomarkers(study: Study) -> Iterator[Fault]:
-    fields = {
-        field for source in study.sources.values() if source.role == "patients" for field in source.columns
-    }
-    for name, biomarker in study.biomarkers.items():
-        if biomarker.variable not in fields:
-            yield ("biomarkers", name, "variable"), _unknown("patient field", biomarker.variable, fields)
+        yield ("lines", "charted"), unknown("field", study.lines.charted.field, _fields(study))
 
 
 def _covariates(study: Study) -> Iterator[Fault]:
@@ -314,7 +299,7 @@ def _covariates(study: Study) -> Iterator[Fault]:
             and not covariate.levels
             and source not in {*fields, *study.biomarkers, *BUILT_IN}
         ):
-            yield ("covariates", name), _unknown("variable", source, {*fields, *study.biomarkers, *BUILT_IN})
+            yield ("covariates", name), unknown("variable", source, {*fields, *study.biomarkers, *BUILT_IN})
         if name in {*fields, *study.biomarkers} and (
             covariate.levels or covariate.value is not None or source != name
         ):
@@ -330,7 +315,7 @@ def _covariates(study: Study) -> Iterator[Fault]:
                 ),
             )
         if covariate.settled and covariate.settled not in study.anchors:
-            yield ("covariates", name, "settled"), _unknown("anchor", covariate.settled, study.anchors)
+            yield ("covariates", name, "settled"), unknown("anchor", covariate.settled, study.anchors)
 
 
 def _endpoints(study: Study) -> Iterator[Fault]:
@@ -338,7 +323,7 @@ def _endpoints(study: Study) -> Iterator[Fault]:
     for name, endpoint in study.endpoints.items():
         if endpoint.missed_visits is not None and endpoint.missed_visits.visits not in course:
             missed = ("endpoints", name, "missed_visits")
-            yield missed, _unknown("anchor of the course", endpoint.missed_visits.visits, course)
+            yield missed, unknown("anchor of the course", endpoint.missed_visits.visits, course)
         moments = {"origin": endpoint.origin, "until": endpoint.until, "entry": endpoint.entry}
         moments |= {"origin_after": endpoint.origin_after, "origin_until": endpoint.origin_until}
         moments |= {f"events.{i}.after": source.after for i, source in enumerate(endpoint.events)}
@@ -366,12 +351,12 @@ def _analyses(study: Study) -> Iterator[Fault]:
         if analysis.kind == "printed":
             endpoints = [value.endpoint for value in analysis.values]
         yield from (
-            (("analyses", i, "endpoint"), _unknown("endpoint", e, study.endpoints))
+            (("analyses", i, "endpoint"), unknown("endpoint", e, study.endpoints))
             for e in endpoints
             if e not in study.endpoints
         )
         yield from (
-            (("analyses", i, "groups"), _unknown("sequence group", g, groups))
+            (("analyses", i, "groups"), unknown("sequence group", g, groups))
             for g in analysis.groups
             if g not in groups
         )
@@ -388,7 +373,7 @@ def _analyses(study: Study) -> Iterator[Fault]:
             if name not in study.covariates and name != "sequence":
                 yield (
                     ("analyses", i, "variables"),
-                    _unknown("covariate", name, [*study.covariates, "sequence"]),
+                    unknown("covariate", name, [*study.covariates, "sequence"]),
                 )
     repeated = [
         name for name, count in Counter(analysis.id for analysis in study.analyses).items() if count > 1
@@ -403,7 +388,7 @@ def _analyses(study: Study) -> Iterator[Fault]:
 def _adjusting(analysis: Analysis, groups: list[str]) -> Iterator[Finding]:
     """What an analysis that corrects a comparison asks besides names."""
     if isinstance(analysis, Weighted) and analysis.target is not None and analysis.target not in groups:
-        yield _unknown("sequence group", analysis.target, groups)
+        yield unknown("sequence group", analysis.target, groups)
     if isinstance(analysis, TimeDependent) and not isinstance(
         analysis.exposure, (Anchor, LineMoment, LineOfStart)
     ):

@@ -9,6 +9,7 @@ import polars as pl
 
 from sequela.clinic.tables import anchor_column
 from sequela.records.labelled import DTYPES, Labelled, Variable, coded, portable, text
+from sequela.study.biomarker_names import levels_of
 from sequela.study.model import Column
 from sequela.walk.analyses import population
 from sequela.walk.describe import order_of
@@ -150,8 +151,11 @@ def _fields(walk: Walk, columns: _Columns) -> None:
         if field not in columns.names:
             label = biomarker.label or field
             columns.words(
-                field, field, frame[field], biomarker.levels, label=label, origin=f"biomarkers.{field}"
+                field, field, frame[field], levels_of(biomarker), label=label, origin=f"biomarkers.{field}"
             )
+        if biomarker.rule is not None:
+            key, told = f"{field}_reason", f"{biomarker.label or field}: why"
+            columns.add(key, key, frame[key], label=told, origin=f"biomarkers.{field}")
 
 
 def _field(columns: _Columns, field: str, values: pl.Series, column: Column, told: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import polars as pl
 
 from sequela.estimates.comparisons import chi_square, fisher, kruskal_wallis, mann_whitney, t_test
 from sequela.report.content import Described, LevelCounts, Numeric, Variable
+from sequela.study.biomarkers import biomarker_rule
 
 if TYPE_CHECKING:
     from sequela.core.estimate import Test
@@ -34,18 +35,40 @@ def describe(
         if covariate.only is not None:
             chosen = walk.people.expression(covariate.only).fill_null(value=False)
             among = [part.filter(chosen) for part in parts]
-        variables.append(_variable(name, covariate, among, test=analysis.test and len(parts) > 1))
+        notes = (*((covariate.note,) if covariate.note else ()), *_rule_notes(walk, name, among))
+        variables.append(_variable(name, covariate, among, notes, test=analysis.test and len(parts) > 1))
     return Described(
         heading, groups or ("All patients",), tuple(part.height for part in parts), tuple(variables)
     )
 
 
-def _variable(name: str, covariate: Covariate, parts: list[pl.DataFrame], *, test: bool) -> Variable:
+def _rule_notes(walk: Walk, name: str, parts: list[pl.DataFrame]) -> tuple[str, ...]:
+    """Of a covariate that a published rule calls: which rule, and why a status is not known."""
+    called = walk.study.covariates[name].variable or name
+    biomarker = walk.study.biomarkers.get(called)
+    if biomarker is None or biomarker.rule is None:
+        return ()
+    rule = biomarker_rule(biomarker.rule)
+    open_ = pl.concat([part.filter(pl.col(called).is_null()) for part in parts])[f"{called}_reason"]
+    reasons = open_.value_counts(sort=True).iter_rows()
+    told = "; ".join(f"{_missing(reason)} ({n})" for reason, n in reasons)
+    said = f"{rule.title}: rule {rule.name}, version {rule.version} ({biomarker.source or rule.source})."
+    return (said, f"Not known: {told}.") if told else (said,)
+
+
+def _missing(reason: str) -> str:
+    """A rule's reason for giving no status: the inputs that it lacked, or what it says itself."""
+    lacking = reason.removeprefix("not known: ")
+    return f"{lacking} missing" if lacking != reason else reason
+
+
+def _variable(
+    name: str, covariate: Covariate, parts: list[pl.DataFrame], notes: tuple[str, ...], *, test: bool
+) -> Variable:
     columns = [part[name] for part in parts]
     unknown = tuple(column.null_count() for column in columns)
     known = [column.drop_nulls() for column in columns]
     label = (covariate.label or name) + (f", {covariate.unit}" if covariate.unit else "")
-    notes = (covariate.note,) if covariate.note else ()
     if known[0].dtype.is_numeric():
         values = [column.cast(pl.Float64).to_numpy() for column in known]
         return Variable(
