@@ -56,6 +56,10 @@ class Blot:
         bands: every band of every lane, lane by lane.
         degrees: by which the picture was turned.
         findings: of the picture and of the measurement.
+        zero: the picture's own grey where the signal is 0.
+        dark: bands are darker than the ground in the picture: grey = zero - signal, else zero + signal.
+        clipped: pixels at the limit of the camera.
+        name, sha256: of the file.
     """
 
     signal: NDArray[np.float64]
@@ -63,6 +67,11 @@ class Blot:
     bands: tuple[Band, ...]
     degrees: float
     findings: tuple[Finding, ...]
+    zero: float
+    dark: bool
+    clipped: NDArray[np.bool_]
+    name: str = ""
+    sha256: str = ""
 
     def frame(self) -> pl.DataFrame:
         """One row a band: lane, band, volume, baseline, limit, saturated, reason."""
@@ -114,7 +123,9 @@ def measure_blot(
         for name, span in zip(names, spans, strict=True)
     ]
     noted = _limits(signal, edges, spans, found)
-    return Blot(signal, edges, noted, degrees, (*flat.findings, *_findings(noted, flat.name)))
+    zero = float(values.max() if is_dark else values.min())
+    findings = (*flat.findings, *_findings(noted, flat.name))
+    return Blot(signal, edges, noted, degrees, findings, zero, is_dark, full, flat.name, flat.sha256)
 
 
 def _given(lanes: Any) -> bool:
@@ -338,9 +349,9 @@ def _missing(what: str, wanted: int, found: int, name: str) -> Finding:
 def _findings(bands: tuple[Band, ...], name: str) -> list[Finding]:
     found: list[Finding] = []
     for code, reason, message, remedy in (
-        ("I112", "saturated", "bands are saturated: their volumes are lower limits and are not used",
+        ("I112", "saturated", "saturated bands, whose volumes are lower limits and are not used",
          "expose for a shorter time, or load less"),
-        ("I113", "not detected", "bands are below the limit of detection",
+        ("I113", "not detected", "bands below the limit of detection",
          "give them as `<` limits; a volume of noise is no measurement"),
     ):  # fmt: skip
         hit = [one for one in bands if one.reason and one.reason.startswith(reason)]
@@ -349,6 +360,6 @@ def _findings(bands: tuple[Band, ...], name: str) -> list[Finding]:
                 ", …" if len(hit) > 6 else ""
             )
             found.append(
-                Finding(code, "warning", f"{len(hit)} {message}", Where(name or None), shown, None, remedy)
+                Finding(code, "warning", message, Where(name or None), f"{len(hit)}: {shown}", None, remedy)
             )
     return found

@@ -154,9 +154,21 @@ def _judged(values: NDArray[Any], ceiling: float, name: str) -> tuple[Finding, .
             Finding("I103", "note", "8 bits: 256 steps between black and white", Where(name or None), "uint8",
                     "16 bits", "export with the full depth of the camera: weak bands drown in the steps")
         )  # fmt: skip
+    elif values.dtype == np.uint16 and (steps := _steps(values)) <= 256:
+        found.append(
+            Finding("I103", "note", "8 bits in a file of 16: at most 256 steps between black and white",
+                    Where(name or None), f"{steps} different values", "16 bits",
+                    "export with the full depth of the camera: weak bands drown in the steps")
+        )  # fmt: skip
     if not np.isnan(ceiling):
         found += _clipping(float((values >= ceiling).mean()), name)
     return tuple(found)
+
+
+def _steps(values: NDArray[np.uint16]) -> int:
+    """How many different values there are, where there are pixels, and a range, that would hold far more."""
+    steps = int((np.bincount(values.ravel()) > 0).sum())
+    return steps if values.size > 4096 and np.ptp(values) > 4 * steps > 8 else 65536
 
 
 def _clipping(share: float, name: str) -> list[Finding]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sequela.report.image_content import Blotted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -140,4 +142,4 @@ class Judged:
     simulated: bool
 
 
-BenchContent = Curved | Contrasted | Grown | Judged
+BenchContent = Curved | Contrasted | Grown | Judged | Blotted

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sequela.core.wording import decimals, interval, number, p_phrase
 from sequela.report import bench_tables as tabulate
+from sequela.report import image_tables
 from sequela.report.bench_content import (
     Account,
     BenchContent,
@@ -33,11 +34,13 @@ from sequela.report.document import (
     TableBlock,
     figure_block,
 )
+from sequela.report.figures.blot_figure import blot_figure
 from sequela.report.figures.dose_curves import dose_curves
 from sequela.report.figures.figure import save
 from sequela.report.figures.growth_curves import growth_curves
 from sequela.report.figures.plate import plate_maps
 from sequela.report.figures.superplot import superplot
+from sequela.report.image_content import Blotted
 from sequela.report.stars import in_words
 
 if TYPE_CHECKING:
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from sequela.study.model import Study
 
 PLATES = 8  # a figure
+BLOTS = 9  # a figure
+COMPARED = (Curved, Contrasted, Grown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +135,7 @@ class BenchPages:
         )  # fmt: skip
 
     def _first_page(self) -> tuple[Block, ...]:
-        shown = [c for c in self.contents if not isinstance(c, Judged) and c.comparisons.recommended]
+        shown = [c for c in self.contents if isinstance(c, COMPARED) and c.comparisons.recommended]
         numbers = [_key(one.comparisons, i, _title(one), self.house) for one in shown[:3]
                    for i in range(len(one.comparisons.recommended))][:4]  # fmt: skip
         blocks: list[Block] = [KeyNumbers(tuple(numbers))] if numbers else []
@@ -222,7 +227,22 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
                            id=heading.id + (f"-{start // PLATES + 1}" if len(content.maps) > PLATES else ""))
                 for start in range(0, len(content.maps), PLATES)
             ]  # fmt: skip
+        case Blotted():
+            tables, figures = _blots(content, house, banner)
     return Part(heading.id, heading.title, heading.number, heading.population, tuple(tables), tuple(figures))
+
+
+def _blots(content: Blotted, house: House, banner: str | None) -> tuple[list[Table], list[Figure]]:
+    tables = [image_tables.relatives(content, house, banner)] if content.quantities else []
+    tables += [image_tables.blots(content, house, banner)] if content.blots else []
+    heading, start = content.heading, range(0, max(1, len(content.blots)), BLOTS)
+    figures = [
+        blot_figure(content.blots[at : at + BLOTS], content.quantities if at == start[-1] else (), title=heading.title,
+                    y_label=f"Relative to {content.reference}", note=" ".join(content.notes), banner=banner,
+                    id=heading.id + (f"-{at // BLOTS + 1}" if len(start) > 1 else ""))
+        for at in start
+    ]  # fmt: skip
+    return tables, figures
 
 
 def _note(told: Comparisons) -> str:
@@ -258,7 +278,7 @@ def lines_of(contents: tuple[BenchContent, ...]) -> tuple[str, ...]:
     """Every comparison of a run in one line; what is invented says so."""
     found: list[str] = []
     for content in contents:
-        if not isinstance(content, Judged):
+        if isinstance(content, COMPARED):
             labels = content.comparisons.labels
             title = _title(content)
             for one in content.comparisons.recommended:

@@ -59,6 +59,17 @@ def decades(low: float, high: float, label: str = "", most: int = 8) -> Scale:
     return Scale(low, high, words, log=True, label=label)
 
 
+def ratios(low: float, high: float, label: str = "") -> Scale:
+    """A logarithmic axis of ratios that holds `low`, `high` and 1, ticks at powers of two (or 1, 2, 5; or finer)."""
+    low, high = min(low, 1.0) / 1.12, max(high, 1.0) * 1.12
+    if high / low > 200:
+        return decades(low, high, label)
+    places = [2.0**power for power in range(-8, 9) if low <= 2.0**power <= high]
+    if len(places) < 3:
+        return Scale(low, high, linear(low, high).ticks, log=True, label=label)
+    return Scale(low, high, tuple((place, f"{place:g}") for place in places), log=True, label=label)
+
+
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -76,8 +87,13 @@ def y_room(y: Scale) -> float:
     return max((width_of(word, SMALL) for _, word in y.ticks), default=0.0) + 2.6 + line_height(SIZE) + 1.0
 
 
-def draw_axes(page: Page, area: Box, x: Scale | None, y: Scale, *, grid: bool = True) -> Axes:
-    """Axes in `area` with ticks and words; `x` None leaves the x axis to the caller (0 to 1)."""
+def draw_axes(
+    page: Page, area: Box, x: Scale | None, y: Scale, *, grid: bool = True, bare: bool = False
+) -> Axes:
+    """Axes in `area` with ticks and words; `x` None leaves the x axis to the caller (0 to 1).
+
+    `bare` leaves out the words of the y axis, where the axes beside share them.
+    """
     axes = page.axes(area)
     axes.set_ylim(y.low, y.high)
     axes.set_yscale("log" if y.log else "linear")
@@ -95,7 +111,7 @@ def draw_axes(page: Page, area: Box, x: Scale | None, y: Scale, *, grid: bool = 
     axes.set_axisbelow(True)
     if grid:
         axes.grid(visible=True, axis="y", color=HAIR, linewidth=0.3)
-    for place, word in y.ticks:
+    for place, word in () if bare else y.ticks:
         page.text(area.left - 1.5, _mm(place, y, area.bottom, area.top), word, size=SMALL, align="right")
     if y.label:
         lines = wrap(y.label, area.bottom - area.top + 6, SIZE)
