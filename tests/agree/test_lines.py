@@ -1,12 +1,14 @@
-"""The line fold against a slow twin that looks at each patient's whole history again at every step."""
+"""The line fold against slow twins: one that keeps objects, and one that looks at the whole history at every step."""
+
+from dataclasses import replace
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequela.clinic.fold import Course, Treatment, fold
 from sequela.clinic.lines import lines_of_therapy
 from sequela.clinic.rules import RuleSet
+from tests.agree.line_twin import Course, Treatment, by_kernel, fold
 
 RULES = RuleSet.model_validate(
     {
@@ -209,3 +211,68 @@ def test_progressions_change_nothing_in_mode_drug(rows, progressions):
     rows = given_as(rows)
     plain, told = fold(rows, RULES, classes), fold(rows, RULES, classes, Course(tuple(progressions)))
     assert [line.rows for line in plain[0]] == [line.rows for line in told[0]] and plain[1] == told[1]
+
+
+policies = st.fixed_dictionaries(
+    {
+        "regimen": st.fixed_dictionaries({"window_days": st.integers(0, 30)}),
+        "gap": st.fixed_dictionaries(
+            {"days": st.integers(0, 60), "exempt_classes": st.sampled_from([[], ["tki"]])}
+        ),
+        "new_drug": st.fixed_dictionaries(
+            {
+                "substitutions": st.sampled_from(
+                    [[], [["a", "b"]], [["b", "c"], ["a", "b"]], [["x", "a", "d"]]]
+                ),
+                "confirm_cycles": st.integers(1, 3),
+                "cycle_days": st.sampled_from([7, 21]),
+            }
+        ),
+        "companion": st.fixed_dictionaries({"classes": st.sampled_from([[], ["endocrine"], ["e", "c"]])}),
+        "ignored": st.fixed_dictionaries({"classes": st.sampled_from([[], ["bone"], ["z", "d"]])}),
+        "maintenance": st.fixed_dictionaries(
+            {"min_days": st.integers(0, 60), "switch": st.sampled_from([[], ["tki"], ["b", "c"]])}
+        ),
+        "adding": st.fixed_dictionaries(
+            {
+                "classes": st.sampled_from([[], ["taxane"], ["c", "tki", "a"]]),
+                "policy": st.sampled_from(["new line", "same line"]),
+            }
+        ),
+        "progression": st.fixed_dictionaries(
+            {
+                "mode": st.sampled_from(["drug", "pd", "and", "or"]),
+                "before_days": st.integers(0, 90),
+                "after_days": st.integers(0, 40),
+                "same_regimen": st.sampled_from(["same line", "new line"]),
+                "beyond_days": st.integers(0, 40),
+            }
+        ),
+    }
+)
+course = st.builds(
+    Course,
+    st.lists(st.integers(0, 150), max_size=3).map(tuple),
+    st.dictionaries(st.integers(0, 120), st.sampled_from(["new line", "same line", "leave out"]), max_size=4),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(st.tuples(treatments, course), min_size=1, max_size=4),
+    policies,
+    st.sampled_from(["plain", "compiled"]),
+)
+def test_every_rule_in_every_combination_agrees_with_the_twin(patients, policy, engine):
+    """Random patients under random rule sets: lines, reasons, lists, masks, places of rows, to the last word."""
+    rules = RuleSet.model_validate({"name": "t", "version": "1", "title": "", "source": "", **policy})
+    rows = [
+        [Treatment(100 * p + t.row, t.agent, t.start, t.end, f"r{t.row}") for t in given_as(mine)]
+        for p, (mine, _) in enumerate(patients)
+    ]
+    known = [one for _, one in patients]
+    found = by_kernel(rows, rules, classes, known, engine)
+    for mine, one, (lines, outside) in zip(rows, known, found, strict=True):
+        expected, left = fold(mine, rules, classes, one)
+        assert [replace(line, rows=tuple(sorted(line.rows))) for line in expected] == lines
+        assert sorted(left) == outside

@@ -7,8 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from sequela.clinic.fold import Course
 from sequela.clinic.rules import RuleSet, read_rules
+from tests.agree.line_twin import Course
 
 FILE = Path(__file__).parent / "lines.txt"
 _OTHER = re.compile(r"(progression|by hand) ")

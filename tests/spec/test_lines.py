@@ -3,8 +3,8 @@
 import pytest
 
 from sequela.clinic.drugs import read_dictionary
-from sequela.clinic.fold import Treatment, fold
 from sequela.clinic.rules import RuleSet, shipped
+from tests.agree.line_twin import Treatment, by_kernel, fold
 from tests.spec.line_cases import cases
 
 DICTIONARY = read_dictionary()
@@ -14,12 +14,21 @@ def classes(agent):
     return frozenset(DICTIONARY.classes(agent))
 
 
+def plain(given, rules, classes, course):
+    return by_kernel([given], rules, classes, [course], "plain")[0]
+
+
+def compiled(given, rules, classes, course):
+    return by_kernel([given], rules, classes, [course], "compiled")[0]
+
+
+@pytest.mark.parametrize("folds", [plain, compiled, fold])
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.title)
-def test_rule(case):
+def test_rule(case, folds):
     unknown = {agent for agent, _, _ in case.given} - set(DICTIONARY.agents)
     assert not unknown, f"the dictionary has no {unknown}"
     given = [Treatment(row, agent, start, end) for row, (agent, start, end) in enumerate(case.given)]
-    lines, _ = fold(given, case.rule_set(), classes, case.course)
+    lines, _ = folds(given, case.rule_set(), classes, case.course)
     found = [
         (
             *(x.number, x.start, x.end, frozenset(x.regimen), x.rule, frozenset(x.companions)),
@@ -34,7 +43,7 @@ def test_every_rule_and_every_shipped_set_has_a_case():
     placed = set()
     for case in cases():
         given = [Treatment(row, agent, start, end) for row, (agent, start, end) in enumerate(case.given)]
-        lines, outside = fold(given, case.rule_set(), classes, case.course)
+        lines, outside = plain(given, case.rule_set(), classes, case.course)
         placed |= {rule for line in lines for _, rule in line.rows} | {rule for _, rule in outside}
     assert placed == {
         "ignored", "companion", "override: new line", "override: same line", "override: leave out", "first treatment",

@@ -1,39 +1,46 @@
-"""Lines of therapy of all patients: treatments in, sequences with a reason for every boundary out. See `fold`."""
+"""Lines of therapy of all patients: treatments in, sequences with a reason for every boundary out. See `kernel`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 from sequela.clinic.drugs import read_dictionary
-from sequela.clinic.fold import Course, Line, Treatment, fold
+from sequela.clinic.folding import NO_COURSES, coded, course, fold, limits, traits
+from sequela.clinic.kernel import GAP, NEVER, NEW_DRUG, NEW_LINE, PROGRESSION, RULES
 from sequela.clinic.rules import RuleSet, read_rules
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-LINE_SCHEMA: dict[str, Any] = {
-    "subject": pl.String,
-    "step": pl.Int32,
-    "start": pl.Int32,
-    "end": pl.Int32,
-    "agents": pl.Int64,
-    "start_reason": pl.String,
-    "end_reason": pl.String,
-    "rule": pl.String,
-    "regimen": pl.List(pl.String),
-    "companions": pl.List(pl.String),
-    "maintenance_start": pl.Int32,
-    "stop_reason": pl.String,
-    "beyond_progression": pl.Int32,
-}
+    from numpy.typing import NDArray
+
+    from sequela.clinic.folding import Coded, Courses, Engine, Folded
+
+LINE_SCHEMA: Final = pl.Schema(
+    {
+        "subject": pl.String,
+        "step": pl.Int32,
+        "start": pl.Int32,
+        "end": pl.Int32,
+        "agents": pl.Int64,
+        "start_reason": pl.String,
+        "end_reason": pl.String,
+        "rule": pl.String,
+        "regimen": pl.List(pl.String),
+        "companions": pl.List(pl.String),
+        "maintenance_start": pl.Int32,
+        "stop_reason": pl.String,
+        "beyond_progression": pl.Int32,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,6 @@ class Lines:
 
 MOST_AGENTS = 63
 OTHER = "other_agents"
-NO_COURSE = Course()
 
 
 def lines_of_therapy(
@@ -54,7 +60,8 @@ def lines_of_therapy(
     rules: RuleSet,
     classes: Callable[[str], frozenset[str]],
     asked: frozenset[str] = frozenset(),
-    courses: Mapping[str, Course] | None = None,
+    courses: Courses = NO_COURSES,
+    engine: Engine | None = None,
 ) -> Lines:
     """Lines of every patient.
 
@@ -65,42 +72,138 @@ def lines_of_therapy(
         classes: the classes of an agent.
         asked: agents that somebody asks for: each keeps a bit of its own in the mask. Where more than 63 agents
             were given, the rarest of the others share the bit `OTHER`; the lists of names stay whole.
-        courses: progressions and decisions by hand, by patient; none by default.
+        courses: progressions and decisions by hand; none by default.
+        engine: the fold as plain Python or compiled; by the number of rows unless given.
 
     Raises:
         ValueError: more than 62 of the agents given are asked for.
     """
-    found: list[tuple[str, Line]] = []
-    placed: list[tuple[int, int | None, str]] = []
-    for patient, rows in _by_patient(treatments):
-        mine, outside = fold(rows, rules, classes, (courses or {}).get(patient, NO_COURSE))
-        placed.extend((row, None, rule) for row, rule in outside)
-        placed.extend((row, line.number, rule) for line in mine for row, rule in line.rows)
-        found.extend((patient, line) for line in mine)
-    legend = _legend(Counter(agent for _, line in found for agent in line.agents), asked)
-    bits = {agent: 1 << bit for bit, agent in enumerate(legend)}
-    table = pl.DataFrame([_record(who, line, bits) for who, line in found], schema=LINE_SCHEMA, orient="row")
-    where = pl.DataFrame(placed, schema={"row": pl.Int64, "step": pl.Int32, "rule": pl.String}, orient="row")
-    return Lines(Sequences(table, legend, rules.stamp), where.sort("row"))
+    given = coded(treatments)
+    wanted = traits(given.agents, rules, classes)
+    folded = fold(given.rows, wanted, limits(rules), course(given.patients, courses), engine)
+    table, legend = line_table(given, folded, asked)
+    stops = treatments["stop_reason"][given.order[folded.found.final]]
+    table = (
+        table.with_columns(_lists(given, folded), stop_reason=stops).select(*LINE_SCHEMA).cast(LINE_SCHEMA)
+    )
+    return Lines(Sequences(table, legend, rules.stamp), _where(treatments, given, folded, table["step"]))
 
 
-def _legend(counts: Counter[str], asked: frozenset[str]) -> tuple[str, ...]:
-    if len(counts) <= MOST_AGENTS:
-        return tuple(sorted(counts))
-    kept = sorted(asked & set(counts))
-    common = [agent for agent, _ in counts.most_common() if agent not in asked]
+def line_table(
+    given: Coded, folded: Folded, asked: frozenset[str] = frozenset()
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """The lines without their lists of drugs, and the legend of the masks: all that millions of patients need.
+
+    Columns `subject`, `step`, `start`, `end`, `agents` (mask), `start_reason`, `end_reason`, `rule`,
+    `maintenance_start`, `beyond_progression`.
+    """
+    found, opening = folded.found, folded.found.opening
+    patient = given.patient[opening]
+    place = np.arange(folded.count)
+    first = np.r_[True, patient[1:] != patient[:-1]][: folded.count]
+    step = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
+    masks, legend = _masks(given, folded, asked)
+    table = pl.DataFrame(
+        {
+            "subject": given.patients[patient],
+            "step": step.astype(np.int32),
+            "start": given.rows.start[opening],
+            "end": found.last,
+            "agents": masks,
+            "rule": _named(RULES, folded.placed.rule[opening]),
+            "maintenance_start": found.maintenance,
+            "beyond_progression": found.beyond,
+            "@pause": found.pause,
+            "@agent": _named(given.agents, given.rows.agent[opening]),
+        }
+    )
+    dated = ("end", "maintenance_start", "beyond_progression")
+    last = pl.col("step").shift(-1).fill_null(1) == 1
+    return (
+        table.with_columns(
+            _why().alias("start_reason"),
+            *(pl.when(pl.col(name) != NEVER).then(pl.col(name)).alias(name) for name in dated),
+        )
+        .with_columns(
+            pl.when(~last)
+            .then(pl.col("start_reason").shift(-1))
+            .when(pl.col("end").is_null())
+            .then(pl.lit("ongoing"))
+            .otherwise(pl.lit("last treatment"))
+            .alias("end_reason")
+        )
+        .drop("@pause", "@agent"),
+        legend,
+    )
+
+
+def _named(names: Sequence[str], codes: NDArray[Any]) -> pl.Series:
+    return pl.Series(names, dtype=pl.String)[codes]
+
+
+def _why() -> pl.Expr:
+    """Why a line began, in words."""
+    rule = pl.col("rule")
+    return (
+        pl.when(rule == RULES[GAP])
+        .then(pl.format("gap of {} days", "@pause"))
+        .when(rule == RULES[PROGRESSION])
+        .then(pl.format("progression, then {}", "@agent"))
+        .when(rule == RULES[NEW_LINE])
+        .then(pl.lit("decided by hand"))
+        .when(rule == RULES[NEW_DRUG])
+        .then(pl.format("new drug {}", "@agent"))
+        .otherwise(rule)
+    )
+
+
+def _masks(given: Coded, folded: Folded, asked: frozenset[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The agents of each line as a mask, regimen and companions, and the legend."""
+    new = np.flatnonzero(folded.placed.fresh > 0)
+    agent, line = given.rows.agent[new], folded.placed.line[new]
+    counts = np.bincount(agent, minlength=len(given.agents)).tolist()
+    legend = _legend(dict(zip(given.agents, counts, strict=True)), asked)
+    bits = {name: 1 << bit for bit, name in enumerate(legend)}
+    bit = np.array([bits.get(name, bits.get(OTHER, 0)) for name in given.agents], np.int64)
+    starts = np.flatnonzero(np.r_[True, line[1:] != line[:-1]][: len(line)])
+    masks = np.bitwise_or.reduceat(bit[agent], starts) if len(starts) else np.zeros(0, np.int64)
+    return masks, legend
+
+
+def _legend(counts: Mapping[str, int], asked: frozenset[str]) -> tuple[str, ...]:
+    """The agents that have a bit of their own: all, or those asked for and the commonest."""
+    given = sorted(agent for agent, n in counts.items() if n)
+    if len(given) <= MOST_AGENTS:
+        return tuple(given)
+    kept = [agent for agent in given if agent in asked]
+    common = sorted(set(given) - set(kept), key=lambda agent: (-counts[agent], agent))
     return (*sorted([*kept, *common[: MOST_AGENTS - 1 - len(kept)]]), OTHER)
 
 
-def _record(patient: str, line: Line, bits: Mapping[str, int]) -> tuple[Any, ...]:
-    mask = 0
-    for agent in line.agents:
-        mask |= bits.get(agent, bits.get(OTHER, 0))
-    return (
-        *(patient, line.number, line.start, line.end, mask, line.start_reason, line.end_reason, line.rule),
-        *(list(line.regimen), list(line.companions), line.maintenance_start, line.stop_reason),
-        line.beyond_progression,
-    )
+def _lists(given: Coded, folded: Folded) -> list[pl.Series]:
+    """The regimen and the companions of each line, each drug once, in the order in which they were given."""
+    found: list[pl.Series] = []
+    for name, kind in (("regimen", 1), ("companions", 2)):
+        new = np.flatnonzero(folded.placed.fresh == kind)
+        drugs = pl.DataFrame(
+            {"line": folded.placed.line[new], name: _named(given.agents, given.rows.agent[new])}
+        )
+        lists = drugs.set_sorted("line").group_by("line", maintain_order=True).agg(name)
+        every = pl.DataFrame({"line": np.arange(folded.count, dtype=np.int32)})
+        whole = every.join(lists, on="line", how="left", maintain_order="left")[name]
+        found.append(whole.fill_null(pl.Series([[]], dtype=pl.List(pl.String))))
+    return found
+
+
+def _where(treatments: pl.DataFrame, given: Coded, folded: Folded, step: pl.Series) -> pl.DataFrame:
+    """Where each row went: `row`, `step` (null: in no line), `rule`, sorted by row."""
+    line = np.empty_like(folded.placed.line)
+    rule = np.empty_like(folded.placed.rule)
+    line[given.order], rule[given.order] = folded.placed.line, folded.placed.rule
+    steps = np.append(step.to_numpy(), np.int32(0))[line]  # -1 reads the last
+    found = pl.DataFrame({"row": treatments["row"], "step": steps, "rule": _named(RULES, rule)})
+    found = found.with_columns(pl.when(pl.col("step") > 0).then(pl.col("step")))
+    return found if found["row"].is_sorted() else found.sort("row", maintain_order=True)
 
 
 def lines(treatments: Any, rules: str | RuleSet = "generic-28-120") -> Sequences:
@@ -187,18 +290,3 @@ def _refuse_rows(frame: pl.DataFrame) -> None:
             for row, patient, why in rows
         ]
     )
-
-
-def _by_patient(treatments: pl.DataFrame) -> Iterator[tuple[str, list[Treatment]]]:
-    ordered = treatments.sort("patient", "start", "agent", "row")
-    columns = ordered.select("patient", "row", "agent", "start", "end", "stop_reason")
-    patient: str | None = None
-    rows: list[Treatment] = []
-    for name, *values in columns.iter_rows():
-        if name != patient:
-            if patient is not None:
-                yield patient, rows
-            patient, rows = name, []
-        rows.append(Treatment(*values))
-    if patient is not None:
-        yield patient, rows

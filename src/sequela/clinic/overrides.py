@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from sequela.clinic.fold import Decision
 from sequela.core.errors import DataError, StudyError
 from sequela.core.finding import Finding, Where
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Decision = Literal["new line", "same line", "leave out"]
 COLUMNS: Final = ("patient", "day", "decision", "user", "date", "reason")
 DECISIONS: Final = get_args(Decision)
 

@@ -38,7 +38,7 @@ class NewDrug(_Part):
     for every `cycle_days` that a record lasts); until then it accompanies the open line.
     """
 
-    substitutions: tuple[tuple[str, ...], ...] = ()
+    substitutions: tuple[tuple[str, ...], ...] = Field(default=(), max_length=62)
     confirm_cycles: int = Field(default=1, ge=1)
     cycle_days: int = Field(default=21, ge=1)
 
@@ -46,7 +46,7 @@ class NewDrug(_Part):
 class Adding(_Part):
     """Drugs of these classes that are added to a line which holds one of them: a new line, or the same."""
 
-    classes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = Field(default=(), max_length=62)
     policy: Literal["new line", "same line"] = "new line"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sequela.clinic.fold import Course
+import polars as pl
+
+from sequela.clinic.folding import NO_COURSES, Courses
 from sequela.clinic.overrides import read_overrides
 from sequela.core.errors import StudyError
 from sequela.core.finding import Finding, Where
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sequela.clinic.fold import Decision
     from sequela.clinic.overrides import Override
     from sequela.clinic.rules import RuleSet
     from sequela.clinic.tables import Registry
@@ -35,9 +36,7 @@ def overrides_of(study: Study, base: Path) -> tuple[Override, ...]:
     return read_overrides(base / study.lines.overrides, dates=study.study.time == "dates", where=where)
 
 
-def courses(
-    study: Study, registry: Registry, rules: RuleSet, overrides: tuple[Override, ...]
-) -> dict[str, Course]:
+def courses(study: Study, registry: Registry, rules: RuleSet, overrides: tuple[Override, ...]) -> Courses:
     """Progressions and decisions of every patient who has any.
 
     Raises:
@@ -57,15 +56,13 @@ def courses(
                 remedy="declare the anchor, or take a rule set of mode `drug`",
             )
         )
-    days: dict[str, list[int]] = {}
-    for patient, day in () if dated is None else dated.iter_rows():
-        days.setdefault(patient, []).append(day)
-    decisions: dict[str, dict[int, Decision]] = {}
-    for one in overrides:
-        decisions.setdefault(one.patient, {})[one.day] = one.decision
-    return {
-        who: Course(tuple(days.get(who, ())), decisions.get(who, {})) for who in sorted({*days, *decisions})
-    }
+    grown = (
+        NO_COURSES.progressions
+        if dated is None
+        else dated.rename(dict(zip(dated.columns, ("patient", "day"), strict=True)))
+    )
+    told = [(one.patient, one.day, one.decision) for one in overrides]
+    return Courses(grown, pl.DataFrame(told, schema=NO_COURSES.decisions.schema, orient="row"))
 
 
 def override_findings(study: Study, registry: Registry, overrides: tuple[Override, ...]) -> Iterator[Finding]:

@@ -1,32 +1,16 @@
-"""The fold that makes lines of therapy out of one patient's treatments, ordered by start.
-
-The state is the open line: its first day, its last end, its regimen, its companions. For every treatment the first rule
-that applies decides; each boundary keeps the rule's name.
-
-    ignored             supportive drugs, never in a line
-    companion           endocrine and the like: attached to the open line, never open one, never hold one open
-    override            somebody decided by hand: new line, same line, or leave out
-    progression         (modes pd and or) a drug outside the regimen after a progression of the line: a new line
-    gap                 the pause since the last end is longer than the rule's gap: the line ends (not in mode pd)
-    window              first given within the window after the line's start: joins the regimen
-    continuation        already in the regimen
-    substitution        replaces a member of its own set (docetaxel for paclitaxel): joins the regimen
-    switch maintenance  a maintenance drug after the others, without a progression: joins the regimen
-    addition            added to a drug of its own class, where the rules take that as the same line
-    no progression      (modes pd and and) a new drug that no progression explains: joins the regimen
-    unconfirmed         a new drug that is not given for as many cycles as the rules ask: accompanies the line
-    new drug            anything else: the line ends, a new one starts
-
-Sources: the parameters published for oncology line-of-therapy algorithms (Meng et al., JMIR Med Inform 2021;
-9(10):e29017), and Saini and Twelves, Br J Cancer 2021;125:155 (clinical progression ends a line; maintenance belongs to
-its line).
-"""
+"""The slow, obvious twin of the fold: one patient's treatments as objects, the open line as a list; and the shipped fold
+in the same shape (`by_kernel`), so that the two can be compared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal
+
+import polars as pl
+
+from sequela.clinic.folding import Courses
+from sequela.clinic.lines import lines_of_therapy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -285,3 +269,65 @@ def _maintenance(line: _Open, rules: RuleSet) -> int | None:
         ends[group[0]] = max(ends.get(group[0], treatment.start), _last_day(treatment))
     first_dropped = min(ends.values())
     return first_dropped + 1 if max(ends.values()) - first_dropped >= rules.maintenance.min_days else None
+
+
+TREATMENTS = {
+    "row": pl.Int64,
+    "patient": pl.String,
+    "agent": pl.String,
+    "start": pl.Int32,
+    "end": pl.Int32,
+    "stop_reason": pl.String,
+}
+
+
+def by_kernel(patients, rules, classes, courses=None, engine=None):
+    """The lines of several patients by the shipped fold: for each what `fold` returns, rows sorted.
+
+    `patients` are lists of `Treatment`; `courses` one `Course` each.
+    """
+    names = [f"p{at:03}" for at in range(len(patients))]
+    known = courses or [Course()] * len(patients)
+    rows = [
+        (t.row, who, t.agent, t.start, t.end, t.stop_reason)
+        for who, mine in zip(names, patients, strict=True)
+        for t in mine
+    ]
+    told = [
+        (who, day, what) for who, c in zip(names, known, strict=True) for day, what in c.decisions.items()
+    ]
+    grown = [(who, day) for who, course in zip(names, known, strict=True) for day in course.progressions]
+    found = lines_of_therapy(
+        pl.DataFrame(rows, schema=TREATMENTS, orient="row"),
+        rules,
+        classes,
+        courses=Courses(
+            pl.DataFrame(grown, schema={"patient": pl.String, "day": pl.Int32}, orient="row"),
+            pl.DataFrame(
+                told, schema={"patient": pl.String, "day": pl.Int32, "decision": pl.String}, orient="row"
+            ),
+        ),
+        engine=engine,
+    )
+    of = {row[0]: row[1] for row in rows}
+    assert len(of) == len(rows), "rows have numbers of their own here"
+    placed = [(of[row], row, step, rule) for row, step, rule in found.placed.iter_rows()]
+    legend = found.sequences
+    result = []
+    for who in names:
+        lines = []
+        for line in found.sequences.table.filter(subject=who).iter_rows(named=True):
+            assert set(legend.agents(line["agents"])) == {*line["regimen"], *line["companions"]}
+            mine = tuple(
+                sorted((row, rule) for at, row, step, rule in placed if (at, step) == (who, line["step"]))
+            )
+            lines.append(
+                Line(
+                    line["step"], line["start"], line["end"], tuple(line["regimen"]), tuple(line["companions"]),
+                    line["start_reason"], line["end_reason"], line["rule"], line["maintenance_start"],
+                    line["stop_reason"], mine, line["beyond_progression"],
+                )
+            )  # fmt: skip
+        outside = sorted((row, rule) for at, row, step, rule in placed if at == who and step is None)
+        result.append((lines, outside))
+    return result
