@@ -1,6 +1,6 @@
-"""Dose-response: batched fits against a loop of scipy's curve_fit, and two simulations for the docs.
+"""Dose-response: batched fits against a loop of scipy's curve_fit, and three simulations for the docs.
 
-    python -m bench.doseresponse [--curves 20000] [--simulate 2000]
+    python -m bench.doseresponse [--curves 20000] [--simulate 2000] [--mixed 400]
 
 CPU seconds of this process; peak memory as traced by Python.
 """
@@ -17,7 +17,14 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 import sequela as sq
-from sequela.estimates.doseresponse import FORMS, compare, extra_sum_of_squares, fitting, intervals
+from sequela.estimates.doseresponse import (
+    FORMS,
+    compare,
+    compare_mixed,
+    extra_sum_of_squares,
+    fitting,
+    intervals,
+)
 from sequela.estimates.doseresponse.models import curve
 
 LL4 = FORMS["ll4"]
@@ -117,11 +124,53 @@ def _line(rng: np.random.Generator, dose: np.ndarray, day_sd: float, days: int) 
     return 0.1 + 0.9 / (1 + (dose / 0.1 / np.exp(shift)) ** 1.2) + rng.normal(0, SD, len(dose))
 
 
+def shared_days(n: int, days: int, own_sd: float, seed: int, shift: float = 1.0) -> dict[str, float]:
+    """Share of p < 0.05 of two lines on the same days: mixed model of curves, paired t, F test on pooled wells.
+
+    Days scatter by 0.15 in log10 EC50, each line on each day by `own_sd` besides, plateaus by 0.03; the second
+    line's EC50 is `shift` times the first's.
+    """
+    rng = np.random.default_rng(seed)
+    doses = np.concatenate([[0.0], DOSES])
+    dose = np.tile(np.repeat(doses, WELLS), days)
+    day = np.repeat([f"{i}" for i in range(days)], len(doses) * WELLS)
+    wells, by = np.tile(dose, 2), np.repeat(["a", "b"], len(dose))
+    hits = {"mixed": 0, "paired": 0, "wells": 0}
+    for _ in range(n):
+        common = rng.normal(0, 0.15 * math.log(10), days)
+        y: list[np.ndarray] = []
+        for centre in (0.1, 0.1 * shift):
+            place = np.repeat(common + rng.normal(0, own_sd * math.log(10), days), len(dose) // days)
+            low = np.repeat(0.1 + rng.normal(0, 0.03, days), len(dose) // days)
+            mean = low + (1 - low) / (1 + (dose / centre / np.exp(place)) ** 1.2)
+            y.append(mean + rng.normal(0, SD, len(dose)))
+        whole = np.concatenate(y)
+        mixed = compare_mixed(wells, whole, by, np.tile(day, 2), "ec50")
+        fits = [sq.dose_response(dose, one, experiment=day, interval="delta") for one in y]
+        assert not isinstance(fits[0], dict) and not isinstance(fits[1], dict)
+        hits["mixed"] += mixed.contrasts[0].p < 0.05
+        hits["paired"] += compare(fits[0], fits[1], "ec50").p < 0.05
+        hits["wells"] += extra_sum_of_squares(wells, whole, by, ("ec50",)).test.p < 0.05
+    return {name: count / n for name, count in hits.items()}
+
+
+def mixed_table(n: int) -> None:
+    """The docs' table of the mixed model."""
+    print("| experiments | sd of a line on a day | mixed | paired t | F test on pooled wells | mixed, 2-fold | paired t, 2-fold |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
+    for days in (3, 5):
+        for own_sd in (0.0, 0.05, 0.1):
+            null, real = (shared_days(n, days, own_sd, 21, shift) for shift in (1.0, 2.0))
+            shares = (null["mixed"], null["paired"], null["wells"], real["mixed"], real["paired"])
+            print(f"| {days} | {own_sd:g} | " + " | ".join(f"{share:.3f}" for share in shares) + " |")
+
+
 def main() -> None:
     """Print the benchmark and both simulations."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--curves", type=int, default=20_000)
     parser.add_argument("--simulate", type=int, default=0)
+    parser.add_argument("--mixed", type=int, default=0)
     chosen = parser.parse_args()
     _, wells = curves(chosen.curves, 1)
     rows, found, pure = batched(wells)
@@ -133,6 +182,8 @@ def main() -> None:
     part, df = rows.rows(slice(0, 1000)), np.full(1000, 23)
     seconds = timed(lambda: intervals.profile(part, thousand, pure[:1000], df, 0.95))
     print(f"profile intervals, 4 parameters of 1,000 curves: {seconds:.2f} CPU seconds")
+    if chosen.mixed:
+        mixed_table(chosen.mixed)
     if chosen.simulate:
         print("coverage", coverage(chosen.simulate, 11))
         for day_sd in (0.0, 0.1, 0.15, 0.2):

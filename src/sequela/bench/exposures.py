@@ -10,7 +10,7 @@ from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sequela.study.bench import Agent, Assay, BenchStudy, Culture
 
@@ -123,10 +123,11 @@ def same_unit(
     )
 
 
-def residues(study: BenchStudy, name: str) -> tuple[Finding, ...]:
+def residues(study: BenchStudy, name: str, dosed: Sequence[str]) -> tuple[Finding, ...]:
     """What may be left in the medium of an assay: washouts not said (B220), rivals for the target (B221).
 
-    An agent carried over that binds the assay's target shields the cells: its dose in nM stands in the finding.
+    An agent carried over that binds the target of an agent `dosed` in the assay shields the cells: its dose in nM
+    stands in the finding.
     """
     assay = study.assays[name]
     findings: list[Finding] = []
@@ -148,11 +149,11 @@ def residues(study: BenchStudy, name: str) -> tuple[Finding, ...]:
                     "say it: drug left in the medium looks like resistance",
                 )
             )
-    dosed = study.agents.get(assay.agent or "")
+    targets = {study.agents[agent].target for agent in dosed if agent in study.agents} - {None}
     for medium in assay.medium:
         for rival in medium.agents:
             agent = study.agents[rival]
-            if medium.dose and dosed and dosed.target and agent.target == dosed.target:
+            if medium.dose and agent.target in targets:
                 molar = convert(medium.dose, medium.unit, "nM", agent.molar_mass)
                 amount = f"{medium.dose:g} {medium.unit}" + (
                     f" = {molar:.3g} nM" if molar and medium.unit != "nM" else ""

@@ -73,6 +73,37 @@ class CurveRow:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FittedCurve:
+    """One experiment's curve: its parameters, and how well it fits its wells."""
+
+    label: str
+    experiment: str
+    wells: int
+    parameters: tuple[tuple[str, Estimate], ...]
+    r_squared: float
+    residual_sd: float
+    lack_of_fit: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveTested:
+    """A test of whole curves: of one culture against the reference, with what it must be read with.
+
+    `statistic` and `df` are in words; `adjusted` is NaN where the test is not one of experiments.
+    """
+
+    label: str
+    test: str
+    effect: Estimate | None
+    statistic: str
+    p: float
+    adjusted: float
+    n: str
+    warning: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Curved:
     """Dose-response curves by culture, and their comparison."""
@@ -85,6 +116,8 @@ class Curved:
     comparisons: Comparisons
     simulated: bool
     notes: tuple[str, ...] = ()
+    fitted: tuple[FittedCurve, ...] = ()
+    tested: tuple[CurveTested, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

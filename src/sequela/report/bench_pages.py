@@ -204,6 +204,10 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             tables = [tabulate.curves(content, house, banner)]
             if content.comparisons.recommended:
                 tables.append(tabulate.comparison(content, house, banner))
+            if content.tested:
+                tables.append(tabulate.curve_tests(content, house, banner))
+            if content.fitted:
+                tables.append(tabulate.fitted(content, house, banner))
             unit = f" ({content.dose_unit})" if content.dose_unit else ""
             figures = [
                 dose_curves(content.curves, id=heading.id, title=heading.title, x_label=f"Dose{unit}",

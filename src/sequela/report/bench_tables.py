@@ -33,10 +33,19 @@ def value(estimate: Estimate, house: House) -> Cell:
     text = number(estimate.value, digits, house.style)
     parts: tuple[tuple[str, float], ...] = ()
     if not math.isnan(estimate.lower):
-        text += f" ({interval(estimate.lower, estimate.upper, digits, house.style)})"
+        text += f" ({_limits(estimate, digits, house)})"
         parts = (("lower", estimate.lower), ("upper", estimate.upper))
     notes = (f"{estimate.reason}.".capitalize(),) if estimate.reason else ()
     return Cell(text, estimate.value, parts, notes)
+
+
+def _limits(estimate: Estimate, digits: int, house: House) -> str:
+    """`0.0101 to 0.0155`; a limit that the doses do not set is left open: `from 0.35`, `up to 0.13`."""
+    if math.isinf(estimate.upper):
+        return "open" if math.isinf(estimate.lower) else f"from {number(estimate.lower, digits, house.style)}"
+    if math.isinf(estimate.lower):
+        return f"up to {number(estimate.upper, digits, house.style)}"
+    return interval(estimate.lower, estimate.upper, digits, house.style)
 
 
 def plain(x: float, house: House) -> Cell:
@@ -189,6 +198,73 @@ def comparison(content: Curved, house: House, banner: str | None) -> Table:
     return Table(
         f"{content.heading.id}-compared", "", f"{content.heading.title}: {told.quantity} compared", columns,
         tuple(rows), _words(told), banner, "Culture",
+    )  # fmt: skip
+
+
+def fitted(content: Curved, house: House, banner: str | None) -> Table:
+    """Every curve: its parameters with the intervals asked for, and how well it fits."""
+    names = [name for name, _ in content.fitted[0].parameters]
+    rows = [
+        Row(
+            f"{one.label}, {one.experiment}" if one.experiment else one.label,
+            (
+                Cell(str(one.wells), one.wells),
+                *(value(estimate, house) for _, estimate in one.parameters),
+                plain(one.r_squared, house),
+                plain(one.residual_sd, house),
+                Cell(house.p(one.lack_of_fit).text, None if math.isnan(one.lack_of_fit) else one.lack_of_fit),
+            ),
+            notes=tuple(f"{note}." for note in one.notes),
+        )
+        for one in content.fitted
+    ]
+    method = next((e.method for one in content.fitted for _, e in one.parameters if e.method != "held"), "")
+    columns = (
+        Column("Wells"),
+        *(Column(f"{name}\n(95% CI)") for name in names),
+        Column("R²"),
+        Column("Residual SD"),
+        Column("Lack of fit, p"),
+    )
+    notes = (
+        f"Intervals of one curve ({method}) cover its wells, not repeats of the experiment. R² and residual SD are of "
+        "wells; lack of fit: F test against the dose means.",
+    )
+    return Table(
+        f"{content.heading.id}-parameters", "", f"{content.heading.title}: every experiment's curve", columns,
+        tuple(rows), notes, banner, "Culture, experiment",
+    )  # fmt: skip
+
+
+def curve_tests(content: Curved, house: House, banner: str | None) -> Table:
+    """Tests of whole curves; F tests of wells with their warning and without stars."""
+    rows = [
+        Row(
+            one.label,
+            (
+                Cell(one.test),
+                Cell(DASH) if one.effect is None else value(one.effect, house),
+                Cell(one.n),
+                Cell(one.statistic or DASH),
+                Cell(house.p(one.p).text, None if math.isnan(one.p) else one.p),
+                house.p(one.adjusted) if not math.isnan(one.adjusted) else Cell(DASH),
+            ),
+            notes=(f"{one.warning[:1].upper()}{one.warning[1:]}.",) if one.warning else (),
+        )
+        for one in content.tested
+    ]
+    columns = (
+        Column("Test", align="left"), Column("Ratio or difference\n(95% CI)"), Column("Of"), Column("Statistic"),
+        Column("p"), Column("p adjusted"),
+    )  # fmt: skip
+    notes = (
+        f"Against {next(iter(content.comparisons.labels.values()), 'the reference')}. The mixed model holds all wells "
+        "of all experiments with random effects of the experiment and of each curve. Extra sum of squares takes every "
+        "well for a repeat: no stars are drawn. Beside parallelism stands the relative potency of parallel curves.",
+    )
+    return Table(
+        f"{content.heading.id}-curve-tests", "", f"{content.heading.title}: whole curves compared", columns,
+        tuple(rows), notes, banner, "Culture",
     )  # fmt: skip
 
 

@@ -12,6 +12,11 @@ DoseUnit = Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""]
 Quantity = Literal["ic50", "ec50", "emax", "auc"]
 Stars = Literal["usual", "sepher", "prism", "none"]
 Trial = Literal["paired", "welch", "student", "mixed", "permutation"]
+CurveModel = Literal[
+    "ll2", "ll3", "ll4", "ll5", "l2", "l3", "l4", "l5", "w1.3", "w1.4", "w2.3", "w2.4", "bc5",
+    "cedergreen.a", "cedergreen.b", "cedergreen.c",
+]  # fmt: skip
+CurveTest = Literal["mixed", "extra_sum_of_squares", "parallelism"]
 
 
 class Agent(Part):
@@ -139,9 +144,22 @@ class DoseResponse(_Compared):
         "viability",
         description="relative to the untreated, or growth-rate inhibition (needs wells of the start)",
     )
-    model: str = Field("ll4", description="curve: see the page on dose-response")
+    model: CurveModel = Field("ll4", description="curve: see the page on dose-response")
     fixed: dict[str, float] = Field({}, description="parameters that are held, such as e0 = 1")
+    bounds: dict[str, tuple[float, float]] = Field(
+        {}, description="lowest and highest value of a parameter, such as einf = [0, 1.2]"
+    )
+    interval: Literal["profile", "delta", "bootstrap"] = Field(
+        "profile", description="of each curve's parameters: profile likelihood, delta method, or bootstrap"
+    )
+    seed: int = Field(1, description="of the bootstrap")
+    robust: bool = Field(False, description="wild wells lose their weight (Tukey's biweight)")
     quantity: Quantity = Field("ic50", description="what is compared between cultures")
+    curve_tests: tuple[CurveTest, ...] = Field(
+        (),
+        description="besides the test of one value an experiment: a mixed model of all curves, or F tests of wells "
+        "(shift, parallelism), which carry their warning and no stars",
+    )
 
 
 class Contrast(_Compared):

@@ -88,7 +88,8 @@ def _assay(
         frame, faults = normalised(frame, name)
         findings += faults
     judged, limits = quality(frame, protocol.plates)
-    findings += [*people, *residues(protocol, name), *limits]
+    dosed = frame.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
+    findings += [*people, *residues(protocol, name, dosed), *limits]
     return frame, judged, read.sha256, findings
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from sequela.bench import readouts
+from sequela.bench.exposures import residues
 from sequela.core.estimate import Estimate
 from sequela.core.readings import Readings
 from sequela.estimates.doseresponse import dose_response, mean_curve
@@ -31,6 +32,7 @@ from sequela.report.figures.plate import PlateMap
 from sequela.report.figures.superplot import Super
 from sequela.report.stars import stars
 from sequela.study.bench import Contrast, DoseResponse, Growth
+from sequela.walk.bench_curves import curve_tests, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +162,8 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
     hours = f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""
     content = Contrasted(
         _heading(analysis, benched, dose, hours), RESPONSES[analysis.response], readings.unit,
-        _levels(readings, benched), groups, compared, assay.simulated, tuple(notes),
+        _levels(readings, benched), groups, compared, assay.simulated,
+        (*notes, *left_in_medium(analysis, benched, readings)),
     )  # fmt: skip
     return content, ()
 
@@ -243,9 +246,25 @@ def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tup
         RESPONSES[analysis.response], assay.dose_unit,
         tuple(_row(labels[name], fit, analysis) for name, fit in fits.items()),
         tuple(_drawn(labels[name], fit, analysis) for name, fit in fits.items()),
-        compared, assay.simulated, (f"Model {analysis.model}; one curve an experiment.",),
+        compared, assay.simulated,
+        (f"Model {analysis.model}; one curve an experiment.", *left_in_medium(analysis, benched, readings)),
+        parameters_of(fits, labels), curve_tests(analysis, readings, assay, labels),
     )  # fmt: skip
     return content, findings
+
+
+def left_in_medium(
+    analysis: DoseResponse | Contrast, benched: Benched, readings: Readings
+) -> tuple[str, ...]:
+    """What the findings say of washouts and of the medium, of the cultures that are compared."""
+    rows = benched.frames[analysis.assay]
+    dosed = rows.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique().to_list()
+    told = residues(benched.protocol, analysis.assay, dosed)
+    return tuple(
+        f"{finding.message} ({finding.found})."
+        for finding in told
+        if any(f"`{name}`" in finding.message for name in readings.conditions)
+    )
 
 
 def fitted(readings: Readings, analysis: DoseResponse, assay: Assay) -> dict[str, Fit]:
@@ -256,7 +275,8 @@ def fitted(readings: Readings, analysis: DoseResponse, assay: Assay) -> dict[str
         named = bool((own.experiment != "").all())
         fit: Any = dose_response(
             own.dose, own.value, analysis.model, experiment=own.experiment if named else None,
-            fixed=analysis.fixed or None, unit=assay.dose_unit, interval="delta",
+            fixed=analysis.fixed or None, bounds=analysis.bounds or None, unit=assay.dose_unit,
+            interval=analysis.interval, robust=analysis.robust, rng=np.random.default_rng(analysis.seed),
         )  # fmt: skip
         found[name] = fit
     return found

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from sequela.report.bench_content import BenchContent, Comparisons, Judged
+from sequela.report.bench_content import BenchContent, Comparisons, Curved, CurveTested, Judged
 from sequela.report.bench_pages import BenchPages
 from sequela.report.stars import SCHEMES, stars
 from sequela.walk.bench import accounts, who
@@ -76,8 +76,11 @@ def frames(benched: Benched, contents: tuple[BenchContent, ...]) -> dict[str, st
     names = ["+".join(legend.agents(mask)) for mask in table["agents"]]
     found["data/histories.csv"] = table.with_columns(agents=_series(names)).write_csv()
     for content in contents:
-        if not isinstance(content, Judged) and content.comparisons.recommended:
+        tested = content.tested if isinstance(content, Curved) else ()
+        if not isinstance(content, Judged) and (content.comparisons.recommended or tested):
             told = {"simulated": content.simulated, **tests_of(content.comparisons)}
+            if tested:
+                told["curve_tests"] = [_curve_test(one) for one in tested]
             text = json.dumps(told, indent=1, ensure_ascii=False)
             found[f"data/{content.heading.id}-tests.json"] = text + "\n"
     return found
@@ -122,6 +125,24 @@ def _test(one: Compared, told: Comparisons, *, adjusted: bool) -> dict[str, Any]
             "smallest_p_possible": one.least_p,
             "stars": stars(one.adjusted if adjusted else effect.p, told.scheme),
             "reason": effect.reason,
+        }
+    )
+
+
+def _curve_test(one: CurveTested) -> dict[str, Any]:
+    effect = one.effect
+    return _plain(
+        {
+            "condition": one.label,
+            "test": one.test,
+            "of": one.n,
+            "value": math.nan if effect is None else effect.value,
+            "lower": math.nan if effect is None else effect.lower,
+            "upper": math.nan if effect is None else effect.upper,
+            "statistic": one.statistic,
+            "p": one.p,
+            "p_adjusted": one.adjusted,
+            "read_with": one.warning,
         }
     )
 

@@ -35,11 +35,17 @@ WELLS = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An F test between nested sets of curves, always with its warning about wells."""
+    """An F test between nested sets of curves, always with its warning about wells.
+
+    `potency` is the second group's location over the first's (a difference for models of plain dose) where they
+    share what is named and nothing else; None of more groups, or where the location is shared. Its interval is of
+    wells.
+    """
 
     test: Test
     df: tuple[int, int]
     shared: tuple[str, ...]
+    potency: Estimate | None = None
     warning: str = WELLS
 
 
@@ -107,41 +113,62 @@ def _welch(a: Array, b: Array) -> tuple[float, float, float]:
 
 
 def extra_sum_of_squares(
-    dose: ArrayLike, response: ArrayLike, by: ArrayLike, shared: tuple[str, ...], model: str = "ll4"
+    dose: ArrayLike,
+    response: ArrayLike,
+    by: ArrayLike,
+    shared: tuple[str, ...],
+    model: str = "ll4",
+    *,
+    fixed: dict[str, float] | None = None,
+    level: float = 0.95,
 ) -> Comparison:
     """F test of curves that share the parameters named against curves that share none.
 
     `shared=("slope", "einf", "e0")` tests parallelism (only the location may shift); all names test that
-    the curves are one; ("ec50",) tests the shift alone. Raises UsageError for unknown names or one group.
+    the curves are one; ("ec50",) tests the shift alone. `fixed` parameters are held in every curve. Raises
+    UsageError for unknown names or one group.
     """
     form = FORMS.get(model)
     if form is None:
         raise _usage("model", "There is no such dose-response model.", model, ", ".join(FORMS))
-    free = tuple(name for name in form.names if name not in dict(form.held))
+    held = {name: (value, value) for name, value in (fixed or {}).items()}
+    free = tuple(name for name in form.names if name not in {**dict(form.held), **held})
     if not shared or not set(shared) <= set(free):
         raise _usage("shared", "These parameters cannot be shared.", ", ".join(shared), ", ".join(free))
     wells = split(dose, response, by, None)
     if len(wells) < 2:
         raise _usage("by", "One curve cannot be compared.", "1 group", "2 or more groups")
     means = collapse(wells)
-    curves = fitting.batch(form, means.dose, means.y, means.weight, {})
+    curves = fitting.batch(form, means.dose, means.y, means.weight, held)
     apart = fitting.fit(curves)
-    separate = float(apart.rss.sum() + means.pure.sum())
+    pure = float(means.pure.sum())
+    separate = float(apart.rss.sum()) + pure
     joint = _joint(curves, apart.theta, tuple(form.names.index(name) for name in shared))
     df1 = len(shared) * (len(wells) - 1)
-    df2 = sum(len(curve.dose) for curve in wells) - len(free) * len(wells)
-    together = joint + float(means.pure.sum())
+    n = sum(len(curve.dose) for curve in wells)
+    df2 = n - len(free) * len(wells)
+    potency = _potency(curves, joint, shared, n, pure, level)
     if df2 <= 0 or separate <= 0:
         missing = Test(
             math.nan, df1, math.nan, "extra sum of squares F", reason="no residual degrees of freedom"
         )
-        return Comparison(missing, (df1, df2), shared)
-    statistic = max(0.0, together - separate) / df1 / (separate / df2)
+        return Comparison(missing, (df1, df2), shared, potency)
+    statistic = max(0.0, joint.rss + pure - separate) / df1 / (separate / df2)
     p = float(fdtrc(df1, df2, statistic))
-    return Comparison(Test(statistic, df1, p, "extra sum of squares F"), (df1, df2), shared)
+    return Comparison(Test(statistic, df1, p, "extra sum of squares F"), (df1, df2), shared, potency)
 
 
-def _joint(curves: fitting.Batch, start: Array, shared: tuple[int, ...]) -> float:
+@dataclass(frozen=True, eq=False)
+class _Joint:
+    """Curves fitted together: their squares, the values in the order (shared, each curve's own), their gradient."""
+
+    rss: float
+    values: Array
+    jacobian: Array
+    own: tuple[int, ...]
+
+
+def _joint(curves: fitting.Batch, start: Array, shared: tuple[int, ...]) -> _Joint:
     """Smallest weighted sum of squares when columns `shared` of theta are common to all curves."""
     k, p = start.shape
     own = [j for j in range(p) if j not in shared and (curves.low[:, j] < curves.high[:, j]).all()]
@@ -158,11 +185,39 @@ def _joint(curves: fitting.Batch, start: Array, shared: tuple[int, ...]) -> floa
 
     low = np.concatenate([curves.low[:, list(shared)].min(0), curves.low[:, own].ravel()])
     high = np.concatenate([curves.high[:, list(shared)].max(0), curves.high[:, own].ravel()])
-    best = math.inf
+    best: Any = None
     for common in (start.mean(0), *start):
         first = np.concatenate([common[list(shared)], start[:, own].ravel()])
         found: Any = least_squares(
             residuals, np.clip(first, low, high), bounds=(low, high), xtol=1e-12, ftol=1e-12
         )
-        best = min(best, 2 * float(found.cost))
-    return best
+        best = found if best is None or found.cost < best.cost else best
+    return _Joint(2 * float(best.cost), np.asarray(best.x), np.asarray(best.jac), tuple(own))
+
+
+def _potency(
+    curves: fitting.Batch, joint: _Joint, shared: tuple[str, ...], n: int, pure: float, level: float
+) -> Estimate | None:
+    """exp(t2 - t1) of two groups, t the locations of the joint fit, with the delta method over wells."""
+    form = curves.form
+    if len(curves.y) != 2 or 3 not in joint.own:
+        return None
+    place = len(shared) + joint.own.index(3)
+    way = np.zeros(len(joint.values))
+    way[place + len(joint.own)], way[place] = 1.0, -1.0
+    df = n - len(joint.values)
+    value = float(way @ joint.values)
+    name = "relative potency" if form.log_dose else "shift of the dose"
+    facts: dict[str, Any] = {
+        "level": level,
+        "n": n,
+        "method": f"{form.name}, shared {', '.join(shared)}, delta",
+    }
+    if df <= 0:
+        shown = math.exp(value) if form.log_dose else value
+        return Estimate(name, shown, reason="no residual degrees of freedom", **facts)
+    cover = np.linalg.pinv(joint.jacobian.T @ joint.jacobian) * (joint.rss + pure) / df
+    se = math.sqrt(float(way @ cover @ way))
+    half = float(stdtrit(df, 0.5 + level / 2)) * se
+    low, shown, high = (math.exp(v) if form.log_dose else v for v in (value - half, value, value + half))
+    return Estimate(name, shown, se * shown if form.log_dose else se, low, high, **facts)

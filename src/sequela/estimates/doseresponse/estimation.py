@@ -119,7 +119,7 @@ def _fit_all(
         _build(
             curve, curves.rows(slice(i, i + 1)), found.theta[i], (se[i], low[i], high[i]), covariance[i],
             int(df[i]), _tests(curve, means, found, i, int(free[i]), robust), math.sqrt(variance[i]), level,
-            unit, method, bool(found.converged[i]),
+            unit, method, bool(found.converged[i]), robust,
         )
         for i, curve in enumerate(wells)
     ]  # fmt: skip
@@ -128,15 +128,21 @@ def _fit_all(
 def _robust(
     curves: fitting.Batch, found: fitting.Fitted, passes: int = 8
 ) -> tuple[fitting.Batch, fitting.Fitted]:
-    """Tukey's biweight on residuals scaled by their median absolute value (Beaton and Tukey 1974)."""
+    """Tukey's biweight on residuals scaled by their median absolute value (Beaton and Tukey 1974).
+
+    As many passes of Huber's weights, whose loss is convex, come first: the biweight keeps to the optimum it
+    starts from, which least squares may have bent towards wild wells.
+    """
     used = curves.weight > 0
-    for _ in range(passes):
+    for turn in range(2 * passes):
         fitted = fitting.evaluate(curves.form, found.theta, curves.x, curves.dose)[0]
         size = np.where(used, np.abs(curves.y - fitted), np.nan)
         scale = np.maximum(np.nanmedian(size, axis=1, keepdims=True) / 0.6745, 1e-12)
-        share = np.nan_to_num(size) / (4.685 * scale)
-        curves = curves.weighed(np.where(used & (share < 1), (1 - np.minimum(share, 1) ** 2) ** 2, 0.0))
-        found = fitting.descend(curves, found.theta)
+        share = np.nan_to_num(size) / scale
+        huber = 1 / np.maximum(share, 1)
+        tukey = np.where(share < 4.685, (1 - np.minimum(share / 4.685, 1) ** 2) ** 2, 0.0)
+        curves = curves.weighed(np.where(used, huber if turn < passes else tukey, 0.0))
+        found = fitting.fit(curves) if turn < passes else fitting.descend(curves, found.theta)
     return curves, found
 
 
@@ -163,10 +169,10 @@ def _tests(
 
 def _build(
     curve: Wells, row: fitting.Batch, theta: Array, limits: tuple[Array, Array, Array], covariance: Array,
-    df: int, tests: dict[str, Test], sd: float, level: float, unit: str, method: str, converged: bool,
+    df: int, tests: dict[str, Test], sd: float, level: float, unit: str, method: str, converged: bool, robust: bool,
 ) -> Fit:  # fmt: skip
     form = row.form
-    flaw = _flaw(curve, row, theta, tests, converged)
+    flaw = _flaw(curve, row, theta, tests, converged, robust)
     fit = Fit(
         curve.group, curve.experiment, form, {}, curve.dose, curve.response,
         theta if flaw is None or readable_curve(flaw) else np.full_like(theta, np.nan), covariance, df, sd, tests,
@@ -185,7 +191,7 @@ def readable_curve(flaw: str) -> bool:
 
 
 def _flaw(
-    curve: Wells, row: fitting.Batch, theta: Array, tests: dict[str, Test], converged: bool
+    curve: Wells, row: fitting.Batch, theta: Array, tests: dict[str, Test], converged: bool, robust: bool
 ) -> str | None:
     """Why no dose may be read off this curve, or None."""
     doses, free = len(np.unique(curve.dose)), int((row.low < row.high).sum())
@@ -198,15 +204,17 @@ def _flaw(
     flat = tests["flat"]
     if flat.p >= 0.05:
         return f"no effect of dose: a constant fits as well (F test p = {flat.p:.2g})"
-    return _poor(curve, row, theta)
+    return _poor(curve, row, theta, robust)
 
 
-def _poor(curve: Wells, row: fitting.Batch, theta: Array) -> str | None:
-    y = curve.response
-    fitted = fitting.evaluate(row.form, theta[None], row.form.position(curve.dose)[None], curve.dose[None])[
-        0
-    ][0]
-    explained = 1 - ((y - fitted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+def _poor(curve: Wells, row: fitting.Batch, theta: Array, robust: bool) -> str | None:
+    """A curve that explains too little; after a robust fit with the weights that its wells were left."""
+    n = len(curve.dose)
+    y, weight = curve.response, row.weight[0, :n] if robust else np.ones(n)
+    at = curve.dose[None]
+    fitted = fitting.evaluate(row.form, theta[None], row.form.position(at), at)[0][0]
+    middle = float(weight @ y) / float(weight.sum())
+    explained = 1 - float(weight @ (y - fitted) ** 2) / float(weight @ (y - middle) ** 2)
     return (
         f"poor fit: the curve explains {100 * explained:.0f} % of the variance" if explained < POOR else None
     )

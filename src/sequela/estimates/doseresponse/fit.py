@@ -86,6 +86,12 @@ class Fit:
         """Response of each well minus the curve."""
         return self.response - self.predict(self.dose)
 
+    @property
+    def r_squared(self) -> float:
+        """Share of the variance of the wells about their mean that the curve explains (unweighted)."""
+        total = float(((self.response - self.response.mean()) ** 2).sum())
+        return 1 - float((self.residuals**2).sum()) / total if total > 0 else math.nan
+
     def effective_dose(self, fraction: float) -> Estimate:
         """Dose at which `fraction` of the way from e0 to einf is gone (ED50 is 0.5)."""
         name = "ec50" if fraction == 0.5 else f"ED{100 * fraction:g}"
