@@ -103,7 +103,7 @@ def _divided(table: pl.DataFrame, loading: str) -> tuple[pl.DataFrame, list[Find
     controls = own.filter(~pl.struct(keys).is_duplicated()).select(
         *keys, pl.col("value").alias("loading"), pl.col("unused").alias("_fault")
     )
-    rest = table.filter(pl.col("target") != loading)
+    rest = table.filter(pl.col("target").ne_missing(pl.lit(loading)))
     joined = rest.join(controls, on=keys, how="left", nulls_equal=True, maintain_order="left")
     lost = (
         pl.when(pl.col("loading").is_null()).then(pl.lit(f"no {loading} in its lane"))
@@ -142,11 +142,15 @@ def _uneven(own: pl.DataFrame, loading: str) -> list[Finding]:
 
 
 def _over_total(ratios: pl.DataFrame, part: str, whole: str) -> tuple[pl.DataFrame, list[Finding]]:
-    """Rows `part/whole` beside the others: phosphorylated over total, of the same experiment, culture and lane."""
-    keys = ["experiment", "culture", "lane", "fraction"]
-    totals = ratios.filter(pl.col("target") == whole)
+    """Rows `part/whole` beside the others: phosphorylated over total of the same lane.
+
+    The total stands on the same blot, else on another one in the same lane of the same experiment and culture.
+    """
+    totals, parts = ratios.filter(pl.col("target") == whole), ratios.filter(pl.col("target") == part)
+    same = ["blot", "lane", "fraction"]
+    beside = parts.join(totals, on=same, how="anti", nulls_equal=True).is_empty()
+    keys = same if beside else ["experiment", "culture", "lane", "fraction"]
     right = totals.select(*keys, pl.col("ratio").alias("_total"), pl.col("unused").alias("_why"))
-    parts = ratios.filter(pl.col("target") == part)
     joined = parts.join(right, on=keys, how="left", nulls_equal=True, maintain_order="left")
     several = totals.filter(pl.struct(keys).is_duplicated()).height > 0
     missing = pl.when(pl.col("_total").is_null() & pl.col("unused").is_null()).then(

@@ -29,7 +29,7 @@ class Seen:
 
 
 def recognise(
-    frame: pl.DataFrame, cultures: Mapping[str, Culture], assay: str
+    frame: pl.DataFrame, cultures: Mapping[str, Culture], assay: str, rows: str = "wells"
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """Rows of cultures that the study does not declare are marked unused; wells are numbered as replicates.
 
@@ -37,6 +37,7 @@ def recognise(
         frame: rows of `sequela.bench.tables.observed`.
         cultures: those of the study.
         assay: its name, for the findings.
+        rows: what a row is: wells, lanes, cells.
 
     Returns:
         The frame, and a finding an unknown culture (B210), one where experiments are not named (B211), and
@@ -48,7 +49,7 @@ def recognise(
     group = ["experiment", "culture", "agent", "dose", "hours", "role", "insert"]
     numbered = marked.with_columns(pl.int_range(pl.len()).over(group).alias("_nth"))
     result = numbered.with_columns(pl.coalesce("replicate", "_nth").alias("replicate")).drop("_nth")
-    return result, (*_strangers(frame, cultures), *_unnamed(result, assay), *_few(result, assay))
+    return result, (*_strangers(frame, cultures), *_unnamed(result, assay, rows), *_few(result, assay, rows))
 
 
 def seen(frame: pl.DataFrame) -> tuple[Seen, ...]:
@@ -82,13 +83,13 @@ def _strangers(frame: pl.DataFrame, cultures: Mapping[str, Culture]) -> list[Fin
     return findings
 
 
-def _unnamed(frame: pl.DataFrame, assay: str) -> list[Finding]:
+def _unnamed(frame: pl.DataFrame, assay: str, rows: str) -> list[Finding]:
     used = frame.filter(pl.col("unused").is_null() & pl.col("culture").is_not_null())
     unnamed = used.filter(pl.col("experiment").is_null())
     if unnamed.is_empty():
         return []
     place = Where(unnamed["_file"][0], unnamed["_line"][0], "experiment")
-    message = f"wells of `{assay}` do not say which experiment they belong to: nothing can be tested"
+    message = f"{rows} of `{assay}` do not say which experiment they belong to: nothing can be tested"
     remedy = "add a column `experiment` (own passage, own day), or `experiments` to the assay"
     return [
         Finding(
@@ -96,18 +97,18 @@ def _unnamed(frame: pl.DataFrame, assay: str) -> list[Finding]:
             "warning",
             message,
             place,
-            f"{unnamed.height} of {used.height} wells",
+            f"{unnamed.height} of {used.height} {rows}",
             "one name an independent repeat",
             remedy,
         )
     ]
 
 
-def _few(frame: pl.DataFrame, assay: str) -> list[Finding]:
+def _few(frame: pl.DataFrame, assay: str, rows: str) -> list[Finding]:
     findings: list[Finding] = []
     for one in seen(frame):
         if one.used and 0 < len(one.experiments) < LEAST:
-            count = f"{len(one.experiments)} experiment{'s' if len(one.experiments) > 1 else ''} in {one.used} wells"
+            count = f"{len(one.experiments)} experiment{'s' if len(one.experiments) > 1 else ''} in {one.used} {rows}"
             message = f"`{one.culture}` was read in too few experiments of `{assay}` to be tested"
             findings.append(
                 Finding(
@@ -117,7 +118,7 @@ def _few(frame: pl.DataFrame, assay: str) -> list[Finding]:
                     Where(field="experiment", culture=one.culture),
                     count,
                     f"{LEAST} or more",
-                    "repeat it on another day; more wells do not help",
+                    f"repeat it on another day; more {rows} do not help",
                 )
             )
     return findings

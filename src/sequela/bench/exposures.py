@@ -8,11 +8,13 @@ import polars as pl
 
 from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
+from sequela.study.bench import Assay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sequela.study.bench import Agent, Assay, BenchStudy, Culture
+    from sequela.study.bench import Agent, BenchStudy, Culture
+    from sequela.study.bench_images import Blot
 
 MASS: Final = {"mg/ml": 1.0, "ug/ml": 1e-3, "ng/ml": 1e-6}  # grams a litre
 MOLAR: Final = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}  # moles a litre
@@ -71,7 +73,7 @@ def in_words(culture: Culture, agents: Mapping[str, Agent]) -> str:
 
 
 def same_unit(
-    frame: pl.DataFrame, assay: Assay, agents: Mapping[str, Agent]
+    frame: pl.DataFrame, assay: Assay | Blot, agents: Mapping[str, Agent]
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """Doses of every row in the assay's unit; rows whose unit cannot be turned into it are marked unused (B213)."""
     others = frame.filter((pl.col("dose_unit") != assay.dose_unit) & (pl.col("dose") > 0))
@@ -131,7 +133,10 @@ def residues(study: BenchStudy, name: str, dosed: Sequence[str]) -> tuple[Findin
     """
     assay = study.assays[name]
     findings: list[Finding] = []
-    carried = {medium.culture for medium in assay.medium}
+    media = assay.medium if isinstance(assay, Assay) else ()
+    if not isinstance(assay, Assay) and not dosed:
+        return ()
+    carried = {medium.culture for medium in media}
     for culture, told in study.cultures.items():
         lived = any(step.agents for step in told.history)
         if lived and culture not in carried and not isinstance(told.washout_hours, float):
@@ -150,7 +155,7 @@ def residues(study: BenchStudy, name: str, dosed: Sequence[str]) -> tuple[Findin
                 )
             )
     targets = {study.agents[agent].target for agent in dosed if agent in study.agents} - {None}
-    for medium in assay.medium:
+    for medium in media:
         for rival in medium.agents:
             agent = study.agents[rival]
             if medium.dose and agent.target in targets:

@@ -16,6 +16,8 @@ from sequela.core.readings import Readings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sequela.bench.fractions import Fractioned
+
 
 def select(
     frame: pl.DataFrame, *, agent: str | None = None, dose: float | None = None, hours: float | None = None
@@ -105,6 +107,47 @@ def growth_inhibition(rows: pl.DataFrame) -> tuple[Readings, tuple[Finding, ...]
             Finding("B262", "error", message, where, found, "a start, and a control above it", remedy)
         )
     return _readings(valued, "gr", "", "growth-rate inhibition"), tuple(findings)
+
+
+def bands(rows: pl.DataFrame, target: str, fraction: str | None) -> Readings:
+    """A target's bands over their loading controls, on one scale for all blots, one value a lane.
+
+    Raises:
+        DataError: B260, more than one fraction or dose is left; B261, nothing is left.
+    """
+    own = rows.filter((pl.col("target") == target) & pl.col("scaled").is_not_null())
+    own = own if fraction is None else own.filter(pl.col("fraction") == fraction)
+    for field in ("fraction", "dose"):
+        several = own[field].drop_nulls().unique(maintain_order=True).to_list()
+        if len(several) > 1:
+            message = f"the lanes are of several {field}s, and the analysis does not say which"
+            names = ", ".join(map(str, several))
+            raise DataError(
+                Finding("B260", "error", message, Where(field=field), names, "one", f"say `{field} = …`")
+            )
+    if own.is_empty():
+        raise DataError(_none_left(target, rows["target"].drop_nulls().unique(maintain_order=True).to_list()))
+    return _readings(own, "scaled", "", target)
+
+
+def _none_left(target: str, known: list[str]) -> Finding:
+    return Finding("B261", "error", f"no usable bands of `{target}` are left", found=", ".join(known) or "no target",
+                   remedy="look at the findings, or name another target")  # fmt: skip
+
+
+def nuclear_shares(found: tuple[Fractioned, ...], target: str) -> Readings:
+    """The nuclear share of a target by culture and experiment, freed of the other fraction.
+
+    Raises:
+        DataError: B261, there is none.
+    """
+    own = [one for one in found if one.target == target and one.reason is None]
+    if not own:
+        raise DataError(_none_left(target, list(dict.fromkeys(one.target for one in found))))
+    return Readings(
+        [one.share for one in own], [one.culture for one in own], [one.experiment for one in own],
+        name=f"{target}, nuclear share",
+    )  # fmt: skip
 
 
 def growth_rates(

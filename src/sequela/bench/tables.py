@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
     from sequela.records.source import Kind
     from sequela.study.bench import Assay, Plates
+    from sequela.study.bench_images import Blot
+
+    Tabular = Assay | Blot
+    Fields = Mapping[str, Kind]
 
 ROLES: Final = ("sample", "control", "blank", "start", "positive")
 FIELDS: Final[dict[str, Kind]] = {
@@ -81,22 +85,42 @@ def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
     Raises:
         DataError: a file, its layout or one of its columns cannot be used as a whole.
     """
-    source = _source(name, assay, ())
-    files = find(source, base)
     above: dict[str, tuple[str, ...]] = {}
     if assay.arrangement == "grid":
+        files = find(_source(name, assay, {}), base)
         frame, findings, hashes = _from_grids(name, assay, plates, files, base, above)
     else:
-        table = read(_source(name, assay, _present(assay, files)), base)
-        frame, findings, hashes = table.frame, list(table.findings), dict(table.sha256)
+        frame, findings, hashes = _long(name, assay, FIELDS, ("value", "culture"), base)
     whole = _completed(frame, assay).with_columns(pl.lit(None, pl.String).alias("unused"))
     return Observed(whole, tuple(findings), hashes, above)
 
 
-def _source(name: str, assay: Assay, fields: tuple[str, ...]) -> Source:
+def tabulated(name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...], base: Path) -> Observed:
+    """The rows of a table with `fields`, null where the file has none of them, `_file`, `_line` and `unused`.
+
+    Raises:
+        DataError: a file, or one of the columns `needed` or mapped, cannot be used as a whole.
+    """
+    frame, findings, hashes = _long(name, assay, fields, needed, base)
+    absent = [
+        pl.lit(None, TYPES[kind]).alias(field) for field, kind in fields.items() if field not in frame.columns
+    ]
+    whole = frame.with_columns(*absent, pl.lit(None, pl.String).alias("unused")).with_row_index("_row")
+    return Observed(whole, tuple(findings), hashes, {})
+
+
+def _long(
+    name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...], base: Path
+) -> tuple[pl.DataFrame, list[Finding], dict[str, str]]:
+    present = _present(assay, fields, needed, find(_source(name, assay, {}), base))
+    table = read(_source(name, assay, {field: fields[field] for field in present}), base)
+    return table.frame, list(table.findings), dict(table.sha256)
+
+
+def _source(name: str, assay: Tabular, fields: Fields) -> Source:
     columns = tuple(
-        Column(field, assay.columns.get(field, field), FIELDS[field], levels=ROLES if field == "role" else ())
-        for field in fields
+        Column(field, assay.columns.get(field, field), kind, levels=ROLES if field == "role" else ())
+        for field, kind in fields.items()
     )
     return Source(
         name,
@@ -110,32 +134,25 @@ def _source(name: str, assay: Assay, fields: tuple[str, ...]) -> Source:
     )
 
 
-def _present(assay: Assay, files: list[Path]) -> tuple[str, ...]:
-    """The fields that every file has; those that the study file maps, and the value, must be there."""
+def _present(assay: Tabular, fields: Fields, needed: tuple[str, ...], files: list[Path]) -> tuple[str, ...]:
+    """The fields that every file has; those that the study file maps, and the needed ones, must be there."""
     headers = [_header(assay, path) for path in files]
-    needed = {"value", *(["culture"] if assay.kind else []), *assay.columns}
-    unknown = sorted(set(assay.columns) - FIELDS.keys())
+    unknown = sorted(set(assay.columns) - fields.keys())
     if unknown:
         raise DataError(
-            Finding(
-                "B101",
-                "error",
-                f"there is no field `{unknown[0]}` of a well",
-                Where(field="columns"),
-                found=unknown[0],
-                allowed=", ".join(FIELDS),
-                remedy="map one of these fields",
-            )
-        )
+            Finding("B101", "error", f"there is no field `{unknown[0]}` of a row of {assay.kind}",
+                    Where(field="columns"), unknown[0], ", ".join(fields), "map one of these fields")
+        )  # fmt: skip
+    must = {*needed, *assay.columns}
     return tuple(
         field
-        for field in FIELDS
-        if field in needed or all(assay.columns.get(field, field) in header for header in headers)
+        for field in fields
+        if field in must or all(assay.columns.get(field, field) in header for header in headers)
     )
 
 
-def _header(assay: Assay, path: Path) -> list[str]:
-    source = _source("", assay, ())
+def _header(assay: Tabular, path: Path) -> list[str]:
+    source = _source("", assay, {})
     kind = source.format_of(path)
     if kind == "parquet":
         return list(pl.read_parquet_schema(path))
@@ -154,7 +171,7 @@ def _from_grids(
     hashes: dict[str, str] = {}
     for path in files:
         hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        grids = find_grids(read_rows(_source(name, assay, ()), path), plates.wells)
+        grids = find_grids(read_rows(_source(name, assay, {}), path), plates.wells)
         if not grids:
             raise DataError(_no_grid(path, plates.wells))
         for place, grid in enumerate(grids, 1):

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sequela.study.bench_images import Blot
 from sequela.study.parts import About, Part, Report, Words
 
 DoseUnit = Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""]
 Quantity = Literal["ic50", "ec50", "emax", "auc"]
 Stars = Literal["usual", "sepher", "prism", "none"]
+Response = Literal["viability", "signal", "invasion", "band", "nuclear_share"]
 Trial = Literal["paired", "welch", "student", "mixed", "permutation"]
 CurveModel = Literal[
     "ll2", "ll3", "ll4", "ll5", "l2", "l3", "l4", "l5", "w1.3", "w1.4", "w2.3", "w2.4", "bc5",
@@ -75,7 +77,7 @@ class Medium(Part):
 
 
 class Assay(Part):
-    """`[assays.NAME]`: what was read, of which files, how they are laid out."""
+    """`[assays.NAME]` of plates, counts and inserts: what was read, of which files, how they are laid out."""
 
     kind: Literal["viability", "growth", "invasion"] = Field(
         description="dose and signal, counts over time, or counts of fields on inserts"
@@ -169,9 +171,9 @@ class Contrast(_Compared):
     agent: str | None = Field(None, description="which agent, where the assay has several")
     dose: float | None = Field(None, ge=0, description="which dose; all wells by default")
     hours: float | None = Field(None, description="which time, where the assay has several")
-    response: Literal["viability", "signal", "invasion"] = Field(
-        "viability", description="relative to the untreated, as read, or cells a field"
-    )
+    response: Response = Field("viability", description="what is compared: see the table of responses")
+    target: str | None = Field(None, description="of a blot: which target; its ratio is `pHER2/HER2`")
+    fraction: str | None = Field(None, description="of a blot: which fraction, where it has several")
     per_growth: str | None = Field(
         None, description="a growth assay: invasion is divided by growth over `hours`"
     )
@@ -186,16 +188,22 @@ class Growth(_Compared):
     to_hours: float | None = Field(None, description="and up to this one")
 
 
-class Quality(Part):
-    """Every plate: controls, Z', edges, trends, and a heat map of each."""
+class _Shown(Part):
+    """What analyses share that show an assay as it was read."""
 
-    kind: Literal["plates"] = Field(description="the kind of analysis")
     id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="name of its files")
     title: str = Field(description="heading of its table and figures")
     number: str | None = Field(None, description='as printed: "Table 3", "Figure 4a"')
-    assay: str = Field(description="the assay whose plates are shown")
+    assay: str = Field(description="the assay that is shown")
 
 
+class Quality(_Shown):
+    """Every plate: controls, Z', edges, trends, and a heat map of each."""
+
+    kind: Literal["plates"] = Field(description="the kind of analysis")
+
+
+BenchAssay = Annotated[Assay | Blot, Field(discriminator="kind")]
 BenchAnalysis = Annotated[DoseResponse | Contrast | Growth | Quality, Field(discriminator="kind")]
 
 
@@ -204,8 +212,8 @@ class BenchStudy(Part):
 
     study: About = Field(description="what is asked")
     agents: dict[str, Agent] = Field({}, description="what cultures are exposed to")
-    cultures: dict[str, Culture] = Field(description="who: cells, and what they lived through")
+    cultures: dict[str, Culture] = Field({}, description="who: cells, and what they lived through")
     plates: Plates = Field(Plates.model_validate({}), description="size and limits of the plates")
-    assays: dict[str, Assay] = Field(description="what was read")
+    assays: dict[str, BenchAssay] = Field(description="what was read")
     analyses: tuple[BenchAnalysis, ...] = Field(description="what is printed")
     report: Report = Field(Report.model_validate({}), description="how it is printed")

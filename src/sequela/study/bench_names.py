@@ -7,16 +7,34 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sequela.core.finding import Finding
-from sequela.study.bench import Contrast, DoseResponse, Growth, Quality
+from sequela.study.bench import (
+    Assay,
+    Contrast,
+    DoseResponse,
+    Growth,
+    Quality,
+)
+from sequela.study.bench_images import Blot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sequela.study.bench import Assay, BenchAnalysis, BenchStudy
+    from sequela.study.bench import BenchAnalysis, BenchAssay, BenchStudy
     from sequela.study.positions import Path
 
 Fault = tuple["Path", Finding]
-KINDS = {DoseResponse: ("viability",), Growth: ("growth",), Quality: ("viability", "growth", "invasion")}
+KINDS = {
+    DoseResponse: ("viability",),
+    Growth: ("growth",),
+    Quality: ("viability", "growth", "invasion"),
+}
+RESPONSES = {
+    "viability": ("viability",),
+    "signal": ("viability", "growth"),
+    "invasion": ("invasion",),
+    "band": ("blot",),
+    "nuclear_share": ("blot",),
+}
 
 
 def check_bench(study: BenchStudy) -> list[Fault]:
@@ -56,16 +74,24 @@ def _assays(study: BenchStudy) -> Iterator[Fault]:
     for name, assay in study.assays.items():
         if assay.agent is not None and assay.agent not in study.agents:
             yield ("assays", name, "agent"), _unknown("agent", assay.agent, study.agents)
-        for i, medium in enumerate(assay.medium):
-            if medium.culture not in study.cultures:
-                yield (
-                    ("assays", name, "medium", i, "culture"),
-                    _unknown("culture", medium.culture, study.cultures),
-                )
-            for agent in medium.agents:
-                if agent not in study.agents:
-                    yield ("assays", name, "medium", i, "agents"), _unknown("agent", agent, study.agents)
-        yield from _arrangement(name, assay)
+        if isinstance(assay, Assay):
+            yield from _media(name, assay, study)
+            yield from _arrangement(name, assay)
+
+
+def _media(name: str, assay: Assay, study: BenchStudy) -> Iterator[Fault]:
+    for i, medium in enumerate(assay.medium):
+        key = ("assays", name, "medium", i)
+        if medium.culture not in study.cultures:
+            yield (*key, "culture"), _unknown("culture", medium.culture, study.cultures)
+        for agent in medium.agents:
+            if agent not in study.agents:
+                yield (*key, "agents"), _unknown("agent", agent, study.agents)
+
+
+def _needs(key: str, other: str, what: str) -> Finding:
+    message = f"`{key}` is {what}, and `{other}` is not said"
+    return Finding("S133", "error", message, remedy=f"add `{other} = …`")
 
 
 def _arrangement(name: str, assay: Assay) -> Iterator[Fault]:
@@ -87,6 +113,8 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
                 yield ("analyses", i, key), _unknown("assay", name, study.assays)
             else:
                 yield from _fits(i, key, analysis, study.assays[name])
+        if isinstance(analysis, Contrast):
+            yield from _response(i, analysis, study.assays.get(analysis.assay))
         if isinstance(analysis, Quality):
             continue
         for name in analysis.cultures:
@@ -104,10 +132,22 @@ def _assays_of(analysis: BenchAnalysis) -> Iterator[tuple[str, str]]:
         yield "per_growth", analysis.per_growth
 
 
-def _fits(i: int, key: str, analysis: BenchAnalysis, assay: Assay) -> Iterator[Fault]:
+def _response(i: int, analysis: Contrast, assay: BenchAssay | None) -> Iterator[Fault]:
+    """What a response needs besides its assay."""
+    if analysis.response in ("band", "nuclear_share") and analysis.target is None:
+        yield ("analyses", i, "response"), _needs("response", "target", "of one target of a blot")
+    unmarked = isinstance(assay, Blot) and not (assay.nuclear and assay.cytoplasmic)
+    if analysis.response == "nuclear_share" and unmarked:
+        finding = _needs("response", "nuclear", "corrected by markers of purity")
+        yield ("analyses", i, "response"), finding
+
+
+def _fits(i: int, key: str, analysis: BenchAnalysis, assay: BenchAssay) -> Iterator[Fault]:
     """The assay must be of a kind that the analysis can use."""
     if isinstance(analysis, Contrast):
-        kinds = ("growth",) if key == "per_growth" else _read_by(analysis)
+        kinds = (
+            ("growth",) if key == "per_growth" else RESPONSES.get(analysis.response, ("immunofluorescence",))
+        )
     else:
         kinds = KINDS[type(analysis)]
     if assay.kind not in kinds:
@@ -123,9 +163,3 @@ def _fits(i: int, key: str, analysis: BenchAnalysis, assay: Assay) -> Iterator[F
                 remedy="name another assay",
             ),
         )
-
-
-def _read_by(analysis: Contrast) -> tuple[str, ...]:
-    if analysis.response == "invasion":
-        return ("invasion",)
-    return ("viability",) if analysis.response == "viability" else ("viability", "growth")

@@ -21,6 +21,7 @@ from sequela.study.bench import (
     Plates,
     Quality,
 )
+from sequela.study.bench_images import Blot
 from sequela.study.parts import About, Expression, Part, Report, Words
 from sequela.study.parts import AnalysisPart as _Analysis
 
@@ -29,6 +30,7 @@ __all__ = [
     "Agent",
     "Assay",
     "BenchStudy",
+    "Blot",
     "Contrast",
     "Culture",
     "DoseResponse",

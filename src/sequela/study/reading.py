@@ -7,7 +7,7 @@ import json
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
@@ -178,25 +178,28 @@ def _explain(
 ) -> list[Finding]:
     findings: list[Finding] = []
     for error in fault.errors(include_url=False):
-        key = tuple(part for part in error["loc"] if not _is_tag(part, error["loc"]))
-        findings.append(_locate(file, places, key, _one(root, key, dict(error))))
+        loc = error["loc"]
+        key = tuple(part for place, part in enumerate(loc) if not _is_tag(place, loc))
+        findings.append(_locate(file, places, key, _one(root, key, dict(error), _tag(loc))))
     return findings
 
 
-def _is_tag(part: str | int, loc: tuple[str | int, ...]) -> bool:
+def _is_tag(place: int, loc: tuple[str | int, ...]) -> bool:
     """Pydantic puts the tag of a union into the path; the user's file has no such key."""
-    unions = {"describe", "lines", "curves", "medians", "cox", "printed", "agreement"}
-    unions |= {"dose_response", "compare", "growth", "plates"}
-    return part in {"Column", "str", "dict[str,str]", "function-before[_tuple(), tuple[str, ...]]"} or (
-        part in unions and loc[0] == "analyses"
-    )
+    unions = {"Column", "str", "dict[str,str]", "function-before[_tuple(), tuple[str, ...]]"}
+    return loc[place] in unions or (place == 2 and _tag(loc) is not None)
 
 
-def _one(root: type[Part], key: KeyPath, error: dict[str, Any]) -> Finding:
+def _tag(loc: tuple[str | int, ...]) -> str | None:
+    """The kind of the analysis or assay that an error lies in; None for errors elsewhere."""
+    return str(loc[2]) if len(loc) > 2 and loc[0] in ("analyses", "assays") else None
+
+
+def _one(root: type[Part], key: KeyPath, error: dict[str, Any], tag: str | None) -> Finding:
     name = str(key[-1]) if key else "the file"
     match error["type"]:
         case "extra_forbidden":
-            known = _siblings(root, key)
+            known = _siblings(root, key, tag)
             return Finding(
                 "S103",
                 "error",
@@ -204,6 +207,8 @@ def _one(root: type[Part], key: KeyPath, error: dict[str, Any]) -> Finding:
                 allowed=", ".join(known) or None,
                 remedy="mend the spelling, or take the key out",
             )
+        case "union_tag_not_found":
+            return Finding("S104", "error", f"the key `kind` of `{name}` is missing", remedy="add `kind = …`")
         case "missing":
             return Finding("S104", "error", f"the key `{name}` is missing", remedy=f"add `{name} = …`")
         case "value_error" if "\n" in error["msg"]:
@@ -226,11 +231,13 @@ def _one(root: type[Part], key: KeyPath, error: dict[str, Any]) -> Finding:
             )
 
 
-def _siblings(root: type[Part], key: KeyPath) -> list[str]:
-    """The keys allowed beside the last part of `key`."""
+def _siblings(root: type[Part], key: KeyPath, tag: str | None) -> list[str]:
+    """The keys allowed beside the last part of `key`; `tag` chooses among the kinds of an analysis or assay."""
     part: Any = root
     for step in key[:-1]:
         part = _inside(part, step)
+        if isinstance(part, dict):
+            part = part.get(tag)
         if part is None:
             return []
     fields = part.model_fields if isinstance(part, type) and issubclass(part, Part) else {}
@@ -245,14 +252,21 @@ def _inside(part: Any, step: str | int) -> Any:
 
 
 def _model_in(annotation: Any) -> Any:
-    """The model that an annotation holds: `Part`, `dict[str, Part]`, `tuple[Part, ...]`, `Part | None`."""
+    """The model that an annotation holds: `Part`, `dict[str, Part]`, `tuple[Part, ...]`, `Part | None`.
+
+    Of a union of kinds, each by its kind.
+    """
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return annotation
     inner = [found for found in map(_model_in, getattr(annotation, "__args__", ())) if found is not None]
     if not inner:
         return None
     container = getattr(annotation, "__origin__", None)
-    return (container, inner[0]) if container in (dict, tuple) else inner[0]
+    if container in (dict, tuple):
+        return container, inner[0]
+    if len(inner) > 1 and all("kind" in one.model_fields for one in inner if isinstance(one, type)):
+        return {kind: one for one in inner for kind in get_args(one.model_fields["kind"].annotation)}
+    return inner[0]
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

@@ -15,15 +15,18 @@ from sequela.bench.plates import normalised, quality
 from sequela.bench.tables import observed
 from sequela.core.errors import DataError
 from sequela.report.bench_content import Account, Who
+from sequela.study.bench import Assay
+from sequela.walk.bench_images import read_images
 from sequela.walk.path import base_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sequela.bench.plates import Quality
+    from sequela.bench.strips import Strip
     from sequela.core.finding import Finding
     from sequela.core.sequence import Sequences
-    from sequela.study.bench import Assay, BenchStudy
+    from sequela.study.bench import BenchStudy
     from sequela.study.model import Study
 
 
@@ -37,7 +40,8 @@ class Benched:
         qualities: every assay's plates, judged.
         sequences: what each culture lived through.
         sha256: of every file, by assay.
-        findings: of reading, of rows, of cultures, exposures and plates.
+        findings: of reading, of rows, of cultures, exposures, plates and pictures.
+        strips: the measured pictures of every blot assay.
     """
 
     study: Study
@@ -47,6 +51,7 @@ class Benched:
     sequences: Sequences
     sha256: Mapping[str, Mapping[str, str]]
     findings: tuple[Finding, ...]
+    strips: Mapping[str, tuple[Strip, ...]]
 
 
 def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -> Benched:
@@ -60,25 +65,31 @@ def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -
     frames: dict[str, pl.DataFrame] = {}
     qualities: dict[str, tuple[Quality, ...]] = {}
     hashes: dict[str, Mapping[str, str]] = {}
+    strips: dict[str, tuple[Strip, ...]] = {}
     findings: list[Finding] = []
     for name, assay in protocol.assays.items():
         progress(f"reading {name}")
-        frames[name], qualities[name], hashes[name], found = _assay(study, protocol, name, assay)
-        findings.extend(found)
-    return Benched(study, protocol, frames, qualities, sequences(protocol), hashes, tuple(findings))
+        try:
+            if isinstance(assay, Assay):
+                frames[name], qualities[name], hashes[name], found = _assay(study, protocol, name, assay)
+            else:
+                read = read_images(protocol, name, assay, base_of(study))
+                frames[name], hashes[name], strips[name] = read.frame, read.sha256, read.strips
+                found = list(read.findings)
+        except DataError as fault:
+            raise DataError([_of_assay(finding) for finding in fault.findings]) from None
+        findings.extend(map(_of_assay, found))
+    return Benched(study, protocol, frames, qualities, sequences(protocol), hashes, tuple(findings), strips)
 
 
 def _assay(
     study: Study, protocol: BenchStudy, name: str, assay: Assay
 ) -> tuple[pl.DataFrame, tuple[Quality, ...], Mapping[str, str], list[Finding]]:
-    try:
-        read = observed(name, assay, protocol.plates, base_of(study))
-    except DataError as fault:
-        raise DataError([_of_assay(finding) for finding in fault.findings]) from None
+    read = observed(name, assay, protocol.plates, base_of(study))
     frame, rows = marked(read.frame, protocol.plates, assay.ceiling)
     frame, doses = same_unit(frame, assay, protocol.agents)
     frame, people = recognise(frame, protocol.cultures, name)
-    findings = [*map(_of_assay, read.findings), *rows, *doses]
+    findings = [*read.findings, *rows, *doses]
     if assay.kind == "growth":
         frame = frame.with_columns(
             pl.col("value").alias("signal"), pl.lit(None, pl.Float64).alias("relative")

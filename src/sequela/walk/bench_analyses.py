@@ -31,15 +31,17 @@ from sequela.report.figures.growth_curves import GrowthCurve
 from sequela.report.figures.plate import PlateMap
 from sequela.report.figures.superplot import Super
 from sequela.report.stars import stars
-from sequela.study.bench import Contrast, DoseResponse, Growth
+from sequela.study.bench import Assay, Contrast, DoseResponse, Growth
+from sequela.study.bench_images import Blot
 from sequela.walk.bench_curves import curve_tests, parameters_of
+from sequela.walk.bench_image_analyses import blot_readings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sequela.core.finding import Finding
     from sequela.estimates.doseresponse import Fit
-    from sequela.study.bench import Assay, BenchAnalysis, Quality
+    from sequela.study.bench import BenchAnalysis, Quality
     from sequela.walk.bench import Benched
 
 RESPONSES = {
@@ -65,6 +67,13 @@ def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchConte
     if isinstance(analysis, Growth):
         return _growth(analysis, benched)
     return _plates(analysis, benched), ()
+
+
+def _plated(analysis: BenchAnalysis, benched: Benched) -> Assay:
+    """The assay of an analysis that the study file allows on plates, counts and inserts only."""
+    assay = benched.protocol.assays[analysis.assay]
+    assert isinstance(assay, Assay), assay.kind
+    return assay
 
 
 def _heading(analysis: BenchAnalysis, benched: Benched, *more: str) -> Heading:
@@ -135,7 +144,11 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
     assay = benched.protocol.assays[analysis.assay]
     frame = benched.frames[analysis.assay]
     notes: list[str] = []
-    if analysis.response == "invasion":
+    quantity = RESPONSES.get(analysis.response, "")
+    if isinstance(assay, Blot):
+        readings, quantity, said = blot_readings(analysis, assay, benched)
+        notes.extend(said)
+    elif analysis.response == "invasion":
         readings, lost = readouts.invasion(frame, _rates(analysis, benched), assay.hours)
         if analysis.per_growth:
             notes.append("Counts are divided by the culture's growth over the hours of the assay.")
@@ -151,7 +164,8 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
         if analysis.dose is None and analysis.response == "viability":
             readings = readings.take(readings.dose > 0)
     readings = _ordered(readings, analysis.cultures, benched)
-    compared = _compare(readings, analysis, benched, RESPONSES[analysis.response].lower(), analysis.scale)
+    spoken = quantity.lower() if analysis.response in RESPONSES else quantity
+    compared = _compare(readings, analysis, benched, spoken, analysis.scale)
     above = {one.condition: stars(one.adjusted, analysis.stars) for one in compared.recommended}
     groups = tuple(
         Super(label, readings.value[own], tuple(readings.experiment[own].tolist()), above.get(name, ""))
@@ -161,7 +175,7 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
     dose = f"{analysis.dose:g} {assay.dose_unit}" if analysis.dose is not None else ""
     hours = f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""
     content = Contrasted(
-        _heading(analysis, benched, dose, hours), RESPONSES[analysis.response], readings.unit,
+        _heading(analysis, benched, dose, hours), quantity, readings.unit,
         _levels(readings, benched), groups, compared, assay.simulated,
         (*notes, *left_in_medium(analysis, benched, readings)),
     )  # fmt: skip
@@ -221,7 +235,7 @@ def _growth_curve(name: str, label: str, frame: pl.DataFrame, analysis: Growth) 
 
 
 def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
-    assay = benched.protocol.assays[analysis.assay]
+    assay = _plated(analysis, benched)
     rows = readouts.select(
         benched.frames[analysis.assay], agent=analysis.agent or assay.agent, hours=analysis.hours
     )

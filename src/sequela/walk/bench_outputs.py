@@ -8,8 +8,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from sequela.report.bench_content import BenchContent, Comparisons, Curved, CurveTested, Judged
-from sequela.report.bench_pages import BenchPages
+from sequela.report.bench_content import BenchContent, Comparisons, Curved, CurveTested
+from sequela.report.bench_pages import COMPARED, BenchPages
 from sequela.report.stars import SCHEMES, stars
 from sequela.walk.bench import accounts, who
 from sequela.walk.bench_analyses import analyse_bench
@@ -77,7 +77,7 @@ def frames(benched: Benched, contents: tuple[BenchContent, ...]) -> dict[str, st
     found["data/histories.csv"] = table.with_columns(agents=_series(names)).write_csv()
     for content in contents:
         tested = content.tested if isinstance(content, Curved) else ()
-        if not isinstance(content, Judged) and (content.comparisons.recommended or tested):
+        if isinstance(content, COMPARED) and (content.comparisons.recommended or tested):
             told = {"simulated": content.simulated, **tests_of(content.comparisons)}
             if tested:
                 told["curve_tests"] = [_curve_test(one) for one in tested]

@@ -1,0 +1,52 @@
+"""From the tables and pictures of blots, fluorescence and biopsies to rows that the bench's analyses can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sequela.bench.cultures import recognise
+from sequela.bench.exposures import residues, same_unit
+from sequela.bench.strips import blotted, ratios
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sequela.bench.strips import Strip
+    from sequela.core.finding import Finding
+    from sequela.study.bench import BenchStudy
+    from sequela.study.bench_images import Blot
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imaged:
+    """An assay as read: its rows with `unused`, its measured pictures, findings and hashes."""
+
+    frame: pl.DataFrame
+    findings: tuple[Finding, ...]
+    sha256: Mapping[str, str]
+    strips: tuple[Strip, ...] = ()
+
+
+def read_images(protocol: BenchStudy, name: str, assay: Blot, base: Path) -> Imaged:
+    """The rows of an assay that is read from pictures, or from tables made of them.
+
+    Raises:
+        DataError: the table cannot be used as a whole.
+    """
+    return _blot(protocol, name, assay, base)
+
+
+def _blot(protocol: BenchStudy, name: str, assay: Blot, base: Path) -> Imaged:
+    read = blotted(name, assay, base)
+    frame, doses = same_unit(read.frame, assay, protocol.agents)
+    frame, people = recognise(frame, protocol.cultures, name, "bands")
+    lived = any(culture.history for culture in protocol.cultures.values())
+    stressed = lived or bool((frame["dose"] > 0).any())
+    frame, made = ratios(frame, assay, stressed=stressed)
+    dosed = frame.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
+    found = (*read.findings, *doses, *people, *residues(protocol, name, dosed), *made)
+    return Imaged(frame, found, read.sha256, read.strips)
