@@ -68,7 +68,8 @@ def localise(
 
     Returns:
         A row a cell: `cell`, `area`, `mean`, `integrated`, `membrane`, `cytoplasm`, `nucleus` (shares that add up to
-        1), `nuclear_ratio` (mean in the nucleus / mean 2 to 5 pixels outside it), `saturated`, `unused`.
+        1), `nuclear_ratio` (mean in the nucleus / mean 2 to 5 pixels outside it), `saturated`, `offset` (pixels
+        by which the outline was moved inwards to where the membrane lies), `unused`.
 
     Raises:
         DataError: I140, the target and the labels are not of one shape.
@@ -132,8 +133,17 @@ def _measured(
         unused = "cut by the picture's edge" if one is None else one.reason
         unused = "saturated" if saturated > CLIPPED else unused
         rows.append((label, int(areas[at]), means[at, 0], means[at, 0] * areas[at], *shares,
-                     ratio.get(label, np.nan), saturated, unused))  # fmt: skip
-    numbers = ("mean", "integrated", "membrane", "cytoplasm", "nucleus", "nuclear_ratio", "saturated")
+                     ratio.get(label, np.nan), saturated, one.offset if one else np.nan, unused))  # fmt: skip
+    numbers = (
+        "mean",
+        "integrated",
+        "membrane",
+        "cytoplasm",
+        "nucleus",
+        "nuclear_ratio",
+        "saturated",
+        "offset",
+    )
     kinds = {"cell": pl.Int64, "area": pl.Int64} | dict.fromkeys(numbers, pl.Float64) | {"unused": pl.String}
     return pl.DataFrame(rows, schema=kinds, orient="row").with_columns(pl.col(*numbers).fill_nan(None))
 

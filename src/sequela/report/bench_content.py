@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sequela.report.image_content import Blotted
+from sequela.report.image_content import ImageContent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,4 +175,4 @@ class Judged:
     simulated: bool
 
 
-BenchContent = Curved | Contrasted | Grown | Judged | Blotted
+BenchContent = Curved | Contrasted | Grown | Judged | ImageContent

@@ -38,9 +38,10 @@ from sequela.report.figures.blot_figure import blot_figure
 from sequela.report.figures.dose_curves import dose_curves
 from sequela.report.figures.figure import save
 from sequela.report.figures.growth_curves import growth_curves
+from sequela.report.figures.montage import montage
 from sequela.report.figures.plate import plate_maps
 from sequela.report.figures.superplot import superplot
-from sequela.report.image_content import Blotted
+from sequela.report.image_content import Blotted, Pictured
 from sequela.report.stars import in_words
 
 if TYPE_CHECKING:
@@ -233,6 +234,11 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             ]  # fmt: skip
         case Blotted():
             tables, figures = _blots(content, house, banner)
+        case Pictured():
+            tables = [image_tables.located(content, house, banner)] if content.located else []
+            figures = [montage(content.fields, content.groups, id=heading.id, title=heading.title, banner=banner,
+                               target=content.target, nuclear=content.nuclear, y_label=content.response,
+                               pixel_um=content.pixel_um, note=" ".join(content.notes))]  # fmt: skip
     return Part(heading.id, heading.title, heading.number, heading.population, tuple(tables), tuple(figures))
 
 
@@ -242,7 +248,7 @@ def _blots(content: Blotted, house: House, banner: str | None) -> tuple[list[Tab
     heading, start = content.heading, range(0, max(1, len(content.blots)), BLOTS)
     figures = [
         blot_figure(content.blots[at : at + BLOTS], content.quantities if at == start[-1] else (), title=heading.title,
-                    y_label=f"Relative to {content.reference}", note=" ".join(content.notes), banner=banner,
+                    y_label=content.scale, note=" ".join(content.notes), banner=banner,
                     id=heading.id + (f"-{at // BLOTS + 1}" if len(start) > 1 else ""))
         for at in start
     ]  # fmt: skip

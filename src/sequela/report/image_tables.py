@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,16 @@ from sequela.report.tables import Cell, Column, Row, Table
 if TYPE_CHECKING:
     from sequela.report.content_tables import House
     from sequela.report.figures.blot_figure import Quantified
-    from sequela.report.image_content import Blotted
+    from sequela.report.image_content import Blotted, Located, Pictured
 
 
 def relatives(content: Blotted, house: House, banner: str | None) -> Table:
-    """Every target relative to the reference by culture: geometric mean over experiments, and how many there are."""
+    """Every target by culture: geometric mean over experiments, and how many there are."""
     names = list(dict.fromkeys(group.name for one in content.quantities for group in one.groups))
     rows = [Row(name, tuple(_relative(one, name, house) for one in content.quantities)) for name in names]
     notes = (
-        f"Geometric mean over experiments relative to {content.reference} on the same blot, with n in brackets: "
-        "experiments, not lanes. Lanes that are saturated or not detected are in no mean.",
+        f"{content.scale}: geometric mean over experiments, with n in brackets: experiments, not lanes. Lanes that "
+        "are saturated or not detected are in no mean.",
         *content.notes,
     )
     columns = tuple(Column(f"{one.target}\n(n)") for one in content.quantities)
@@ -67,3 +68,41 @@ def blots(content: Blotted, house: House, banner: str | None) -> Table:
     notes = tuple(dict.fromkeys(text for one in content.blots for text in one.notes))
     title = f"{content.heading.title}: blots"
     return Table(f"{content.heading.id}-blots", "", title, columns, tuple(rows), notes, banner, "Blot")
+
+
+def located(content: Pictured, house: House, banner: str | None) -> Table:
+    """Where the protein lies by culture: mean and SD of experiments, and how many cells stand behind them."""
+    names = [name for name, _, _ in content.located[0].levels] if content.located else []
+    columns = (
+        Column("n\n(fields)"),
+        Column("Cells used"),
+        Column("Cells not used"),
+        *(Column(f"{name}\nmean (SD)") for name in names),
+    )
+    rows = [Row(one.label, _located(one, house)) for one in content.located]
+    notes = (
+        "n is experiments: the median of a field's cells, then of an experiment's fields, is one value; mean and SD "
+        "are over experiments.",
+        *content.notes,
+    )
+    return Table(
+        content.heading.id, "", content.heading.title, columns, tuple(rows), notes, banner, "Culture"
+    )
+
+
+def _located(one: Located, house: House) -> tuple[Cell, ...]:
+    lost = sum(n for _, n in one.left_out)
+    told = ", ".join(f"{n:,} {reason}" for reason, n in one.left_out)
+    cells = [
+        Cell(f"{one.experiments} ({one.fields})", one.experiments, (("fields", one.fields),)),
+        Cell(f"{one.cells:,}", one.cells),
+        Cell(f"{lost:,}", lost, notes=(f"{one.label}: {told}.",) if told else ()),
+    ]
+    for _, mean, sd in one.levels:
+        if math.isnan(mean):
+            cells.append(Cell(DASH))
+            continue
+        digits = decimals(mean)
+        text = f"{number(mean, digits, house.style)} ({number(sd, digits, house.style)})"
+        cells.append(Cell(text, mean, () if math.isnan(sd) else (("sd", sd),)))
+    return tuple(cells)

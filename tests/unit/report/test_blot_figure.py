@@ -241,7 +241,7 @@ def test_tables_hold_the_means_and_what_every_blot_allows():
     blots = [measured(seed)[1] for seed in (1, 2, 3)]
     value = quantified(blots)
     heading = Heading("her2", "HER2", "", "Blot.")
-    content = Blotted(heading, "CTR", tuple(map(labelled, blots)), (value,), simulated=True)
+    content = Blotted(heading, "Relative to CTR", tuple(map(labelled, blots)), (value,), simulated=True)
     house = House.of("plain", "month", None)
     table = relatives(content, house, "Simulated")
     cell = table.rows[3].cells[0]

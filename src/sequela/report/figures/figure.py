@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -79,7 +81,26 @@ def to_svg(figure: Figure) -> bytes:
     """The SVG document, with text as text and without a date; fonts fall back to any sans-serif."""
     out = _print(figure, "svg", {"Date": None, "Creator": "Sequela"})
     written = ", ".join(f"'{name}'" if " " in name else name for name in families())
-    return out.decode("utf-8").replace(written, WEB_FONTS).encode("utf-8")
+    text = out.decode("utf-8").replace(written, WEB_FONTS)
+    return _RASTER.sub(lambda found: found[1] + _leaner(found[2]), text).encode("utf-8")
+
+
+_RASTER: Final = re.compile(r"(data:image/png;base64,)\s*([^\"]+)")
+
+
+def _leaner(encoded: str) -> str:
+    """The same PNG in as few channels as it needs: grey, or colours without transparency."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as opened:
+        shown = opened.convert("RGBA")
+    channels = [channel.tobytes() for channel in shown.split()]
+    if channels[3].strip(b"\xff"):
+        return encoded
+    out = io.BytesIO()
+    grey = channels[0] == channels[1] == channels[2]
+    shown.convert("L" if grey else "RGB").save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode("ascii")
 
 
 def _pdf(figure: Figure) -> bytes:

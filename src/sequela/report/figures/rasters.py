@@ -116,7 +116,7 @@ def scale_bar(page: Page, box: Box, columns: int, pixel_um: float, *, colour: st
     page.line((left, right), (y, y), colour=colour, width=1.6, solid_capstyle="butt", zorder=6)
     if named:
         words = f"{length:g} µm"
-        text = page.text((left + right) / 2, y - 2.0, words, size=NOTED, colour=colour, align="center")
+        text = page.text((left + right) / 2, y - 2.4, words, size=NOTED, colour=colour, align="center")
         if text is not None:
             text.set_zorder(6)
     return length
@@ -131,7 +131,8 @@ def footnotes(findings: Iterable[Finding]) -> tuple[str, ...]:
     """What limits a picture or its measurement, in words, once each: `blot.tif: pixels at the limit … (2 %)`."""
     told: dict[str, list[str]] = {}
     for finding in findings:
-        found = f" ({finding.found})" if finding.found else ""
+        new = finding.found and finding.found.lower() not in finding.message.lower()
+        found = f" ({finding.found})" if new else ""
         files = told.setdefault(f"{finding.message}{found}", [])
         name = clean(finding.where.file or "")
         if name and name not in files:
