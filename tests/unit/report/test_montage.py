@@ -22,7 +22,7 @@ from sequela.report.content_tables import House
 from sequela.report.figures.fields import around, common_limits, field_of, level_lines, middle_of
 from sequela.report.figures.figure import save
 from sequela.report.figures.montage import montage
-from sequela.report.figures.rasters import bar_length, footnotes, magenta_green, share
+from sequela.report.figures.rasters import Limits, bar_length, footnotes, magenta_green, share
 from sequela.report.figures.superplot import Super
 from sequela.report.image_content import Located, Pictured
 from sequela.report.image_tables import located
