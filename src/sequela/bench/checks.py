@@ -32,12 +32,16 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
     wells = pl.col("well").is_not_null()
     off = pl.col("row").is_null() | (pl.col("row") > height) | (pl.col("column") > width)
     twice = pl.struct("experiment", "plate", "well", "hours", "field").is_duplicated()
-    over = pl.col("value") > ceiling if ceiling else pl.lit(value=False)
+    beyond = pl.col("saturated")
+    over = beyond.is_not_null() | (pl.col("value") > ceiling if ceiling else pl.lit(value=False))
+    most = (
+        f"at most {ceiling}" if ceiling else "a number: the reader says that the signal is beyond its range"
+    )
     stray = pl.col("culture").is_null() & (pl.col("role") != "blank")
     dosed = (pl.col("role") == "control") & (pl.col("dose") > 0)
     corner = f"A1 to {well_name(height, width)}"
     return (
-        Rule("B201", "the row has no value", pl.col("value").is_null(), "value", "a number",
+        Rule("B201", "the row has no value", pl.col("value").is_null() & beyond.is_null(), "value", "a number",
              "fill in the value, or say why it is left out: `exclude`"),
         Rule("B202", "the dose is negative", pl.col("dose") < 0, "dose", "0 (the control) or a positive number",
              "correct the dose"),
@@ -46,7 +50,7 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
         Rule("B204", "the well is there more than once", wells & twice, "well", "each well once a time and field",
              "take the wrong rows out; none of them is used"),
         Rule("B205", "a control has a dose", dosed, "dose", "dose 0", "correct the role or the dose"),
-        Rule("B206", "the signal is above the ceiling of the reader", over, "value", f"at most {ceiling}",
+        Rule("B206", "the signal is above the ceiling of the reader", over, "value", most,
              "dilute and read again; the well is not used"),
         Rule("B207", "a well has neither a culture nor the role of a blank", stray, "well", "a culture, or a blank",
              "name the culture, or say `role = blank`"),
@@ -71,7 +75,8 @@ def marked(
         for row in rows.iter_rows(named=True):
             place = " ".join(str(row[part]) for part in ("plate", "well") if row[part] is not None)
             where = Where(row["_file"], row["_line"], place or rule.shown, culture=row["culture"])
-            found = "nothing" if row[rule.shown] is None else str(row[rule.shown])
+            shown = row["saturated"] if rule.code == "B206" and row["saturated"] else row[rule.shown]
+            found = "nothing" if shown is None else str(shown)
             findings.append(
                 Finding(rule.code, "error", rule.message, where, found, rule.allowed, rule.remedy)
             )

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.bench.layouts import read_layout
+from sequela.bench.readers import plates_of, unmatched, untold
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.columns import typed
 from sequela.records.encoding import text_of
 from sequela.records.files import find
-from sequela.records.grids import SHAPES, find_grids, read_rows, well_name, well_place
+from sequela.records.grids import well_name, well_place
 from sequela.records.reading import read
 from sequela.records.source import Column, Source
 
@@ -52,6 +53,18 @@ FIELDS: Final[dict[str, Kind]] = {
     "value": "number",
     "exclude": "text",
 }
+OVER: Final = (
+    "over",
+    "ovrflw",
+    "overflow",
+    "over flow",
+    "sat",
+    "#sat",
+    "saturated",
+    "*****",
+    "+++++",
+    ">max",
+)
 TYPES: Final = {"text": pl.String, "category": pl.String, "number": pl.Float64, "integer": pl.Int64}
 
 
@@ -60,8 +73,9 @@ class Observed:
     """An assay as read.
 
     Attributes:
-        frame: the FIELDS (null where the file has none), `row` and `column` of the well, `_file`, `_line`, and
-            `unused`: why a row is not used, or null (filled by `sequela.bench.checks`).
+        frame: the FIELDS (null where the file has none), `row` and `column` of the well, `saturated` (the reader's
+            own word in place of a value), `_file`, `_line`, and `unused`: why a row is not used, or null (filled by
+            `sequela.bench.checks`).
         findings: of reading, and of single rows.
         sha256: of each file.
         plates: what stands above each plate in the instrument's file.
@@ -90,7 +104,12 @@ def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
         files = find(_source(name, assay, {}), base)
         frame, findings, hashes = _from_grids(name, assay, plates, files, base, above)
     else:
-        frame, findings, hashes = _long(name, assay, FIELDS, ("value", "culture"), base)
+        text: dict[str, Kind] = dict.fromkeys(
+            FIELDS, "text"
+        )  # what a reader writes in place of a number must be seen first
+        told, findings, hashes = _long(name, assay, text, ("value", "culture"), base)
+        frame, typing = _typed(name, assay, told)
+        findings += typing
     whole = _completed(frame, assay).with_columns(pl.lit(None, pl.String).alias("unused"))
     return Observed(whole, tuple(findings), hashes, above)
 
@@ -169,58 +188,65 @@ def _from_grids(
 ) -> tuple[pl.DataFrame, list[Finding], dict[str, str]]:
     rows: list[dict[str, Any]] = []
     hashes: dict[str, str] = {}
+    findings: list[Finding] = []
     for path in files:
         hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
-        grids = find_grids(read_rows(_source(name, assay, {}), path), plates.wells)
-        if not grids:
-            raise DataError(_no_grid(path, plates.wells))
-        for place, grid in enumerate(grids, 1):
-            plate = path.name.split(".")[0] + (f"/{place}" if len(grids) > 1 else "")
-            above[plate] = grid.above
+        grids = plates_of(_source(name, assay, {}), path, plates.wells, assay.read)
+        findings += untold(path, grids, assay)
+        for plate, grid in grids.items():
+            above[plate] = (*above.get(plate, ()), *grid.above)
             layout = base / (assay.layout or "").replace("{plate}", plate)
             held = read_layout(layout, plates.wells, tuple(FIELDS))
             hashes[_relative(layout, base)] = hashlib.sha256(layout.read_bytes()).hexdigest()
-            for (row, column), (text, line) in grid.cells.items():
-                known = held.get((row, column), {})
-                if known:
-                    rows.append(
-                        {
-                            **known,
-                            "plate": plate,
-                            "well": well_name(row, column),
-                            "value": text,
-                            "_file": str(path),
-                            "_line": line,
-                        }
-                    )
+            findings += unmatched(path, plate, grid, held)
+            told = assay.plate_hours.get(plate)
+            hours = grid.hours if told is None else told
+            rows += (
+                {
+                    **({} if hours is None else {"hours": repr(hours)}),
+                    **held[row, column],
+                    "plate": plate.partition("@")[0],
+                    "well": well_name(row, column),
+                    "value": text,
+                    "_file": str(path),
+                    "_line": line,
+                }
+                for (row, column), (text, line) in grid.cells.items()
+                if held.get((row, column))
+            )
     fields = tuple(field for field in FIELDS if any(field in row for row in rows))
-    source = Source(
-        name, assay.file, tuple(Column(f, f, FIELDS[f], levels=ROLES if f == "role" else ()) for f in fields)
-    )
     text = pl.DataFrame(
         [{field: row.get(field) for field in (*fields, "_file", "_line")} for row in rows],
         schema={**dict.fromkeys(fields, pl.String), "_file": pl.String, "_line": pl.Int64},
-    ).with_columns(pl.lit(None, pl.String).alias("_patient"))
-    columns = [typed(source, column, text) for column in source.columns]
-    frame = pl.DataFrame([*(column.values for column in columns), text["_file"], text["_line"]])
-    return frame, [finding for column in columns for finding in column.findings], hashes
+    )
+    frame, typing = _typed(name, assay, text)
+    return frame, [*findings, *typing], hashes
+
+
+def _typed(name: str, assay: Assay, text: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
+    """Fields of text in their types; the reader's word for a signal beyond its range stands in `saturated`."""
+    fields = [field for field in FIELDS if field in text.columns]
+    numbers = [field for field in fields if FIELDS[field] in ("number", "integer")]
+    if assay.decimal == ",":
+        text = text.with_columns(
+            pl.col(numbers).str.strip_chars().str.replace(r"^([+-]?\d+),(\d+)$", "${1}.${2}")
+        )
+    word = pl.col("value").str.strip_chars()
+    over = pl.when(word.str.to_lowercase().is_in(OVER) | word.str.contains(r"^>\s*\d")).then(word)
+    told = text.with_columns(over.alias("saturated"), pl.lit(None, pl.String).alias("_patient"))
+    told = told.with_columns(pl.when(pl.col("saturated").is_null()).then(pl.col("value")).alias("value"))
+    source = Source(name, assay.file, (), missing=("NA", "n/a"))
+    columns = [
+        typed(source, Column(field, field, FIELDS[field], levels=ROLES if field == "role" else ()), told)
+        for field in fields
+    ]
+    kept = [told[field] for field in ("saturated", "_file", "_line")]
+    frame = pl.DataFrame([*(column.values for column in columns), *kept])
+    return frame, [finding for column in columns for finding in column.findings]
 
 
 def _relative(path: Path, base: Path) -> str:
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
-
-
-def _no_grid(path: Path, wells: int) -> Finding:
-    allowed = f"a row that counts 1 to {SHAPES[wells][1]}, and rows that start with A, B, C, … below it"
-    return Finding(
-        "B102",
-        "error",
-        f"the file holds no plate of {wells} wells",
-        Where(str(path)),
-        None,
-        allowed,
-        "look at the file, or say the size of the plates: [plates] wells = 384",
-    )
 
 
 def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:

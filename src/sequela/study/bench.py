@@ -93,8 +93,16 @@ class Assay(Part):
     format: Literal["csv", "tsv", "parquet", "xlsx"] | None = Field(
         None, description="by the file's suffix unless said"
     )
-    sheet: str | None = Field(None, description="of an Excel file; its first unless said")
+    sheet: str | None = Field(
+        None, description='of an Excel file; "*" is every sheet, each a plate of its own (grid)'
+    )
     delimiter: str | None = Field(None, description="between the cells; by the format unless said")
+    decimal: Literal[".", ","] = Field(
+        ".", description="decimal sign of numbers (long); of a grid both are understood"
+    )
+    read: str | None = Field(
+        None, description="which grids of a file: those with this text left of the 1 or above it, such as 570 (grid)"
+    )
     encoding: str = Field("utf-8", description="of a text file")
     columns: dict[str, str] = Field(
         {}, description="our field = the file's column, where the names differ (long)"
@@ -103,6 +111,9 @@ class Assay(Part):
     experiments: dict[str, str] = Field(
         {},
         description="plate = experiment, where the rows do not say so (grid: the plate is the file's name)",
+    )
+    plate_hours: dict[str, float] = Field(
+        {}, description="plate = hours of its read, where neither file nor layout says so (grid)"
     )
     agent: str | None = Field(None, description="what is dosed, where the rows do not say so")
     dose_unit: DoseUnit = Field("", description="of the doses")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,13 @@ def _of_assay(finding: Finding) -> Finding:
     """A finding of the reader, in the words of an assay: its part of the study file is [assays]."""
 
     def own(text: str | None) -> str | None:
-        return text and text.replace("[sources.", "[assays.").replace("source `", "assay `")
+        if text is None:
+            return None
+        text = text.replace("[sources.", "[assays.").replace("source `", "assay `")
+        text = re.sub(r", or its `type` under \[assays\.[^]]*\]", "", text)
+        return text.replace(
+            "write decimal points", 'write decimal points, or say `decimal = ","` of the assay'
+        )
 
     remedy, allowed = own(finding.remedy), own(finding.allowed)
     return replace(finding, message=own(finding.message) or "", allowed=allowed, remedy=remedy)
