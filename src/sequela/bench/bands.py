@@ -179,14 +179,18 @@ def _over_total(ratios: pl.DataFrame, part: str, whole: str) -> tuple[pl.DataFra
     return pl.concat([ratios, made]), findings
 
 
-def to_reference(ratios: pl.DataFrame, culture: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+def to_reference(
+    ratios: pl.DataFrame, culture: str, dose: float | None = None
+) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """`relative`: each ratio over the mean of the reference culture's lanes on the same blot, target and fraction.
 
-    A blot without a usable reference lane leaves its rows unused (I126). Test the ratios themselves, paired by
-    experiment: the reference divided by itself is 1 without any scatter.
+    With a `dose` only the reference's lanes of that dose count (column `dose`). A blot without a usable reference lane
+    leaves its rows unused (I126). Test the ratios themselves, paired by experiment: the reference divided by itself
+    is 1 without any scatter.
     """
     keys = ["blot", "target", "fraction"]
     own = ratios.filter((pl.col("culture") == culture) & pl.col("unused").is_null())
+    own = own if dose is None else own.filter(pl.col("dose") == dose)
     means = own.group_by(keys).agg(pl.col("ratio").mean().alias("_reference"))
     joined = ratios.join(means, on=keys, how="left", nulls_equal=True, maintain_order="left")
     lost = pl.when(pl.col("_reference").is_null() & pl.col("unused").is_null()).then(

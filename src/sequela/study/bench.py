@@ -214,8 +214,16 @@ class Quality(_Shown):
     kind: Literal["plates"] = Field(description="the kind of analysis")
 
 
+class Strips(_Shown):
+    """Every blot as it was taken, with every target relative to the first culture on the same blot."""
+
+    kind: Literal["blots"] = Field(description="the kind of analysis")
+    cultures: Words = Field(default=(), description="in order, the first the reference; all by default")
+    targets: Words = Field(default=(), description="in order; all by default")
+
+
 BenchAssay = Annotated[Assay | Blot, Field(discriminator="kind")]
-BenchAnalysis = Annotated[DoseResponse | Contrast | Growth | Quality, Field(discriminator="kind")]
+BenchAnalysis = Annotated[DoseResponse | Contrast | Growth | Quality | Strips, Field(discriminator="kind")]
 
 
 class BenchStudy(Part):

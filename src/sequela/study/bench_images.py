@@ -52,6 +52,7 @@ class Blot(_Dosed):
     rows: dict[str, tuple[int, int]] = Field(
         {}, description="target = first and last row of its band in the pictures; looked for by default"
     )
+    weights: dict[str, str] = Field({}, description='target = its molecular weight as printed: "185 kDa"')
     dark: bool | None = Field(None, description="bands are darker than the ground; judged unless said")
     loading: str | dict[str, str] | None = Field(
         None,

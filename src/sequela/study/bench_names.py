@@ -13,6 +13,7 @@ from sequela.study.bench import (
     DoseResponse,
     Growth,
     Quality,
+    Strips,
 )
 from sequela.study.bench_images import Blot
 
@@ -27,6 +28,7 @@ KINDS = {
     DoseResponse: ("viability",),
     Growth: ("growth",),
     Quality: ("viability", "growth", "invasion"),
+    Strips: ("blot",),
 }
 RESPONSES = {
     "viability": ("viability",),

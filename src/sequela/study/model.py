@@ -20,6 +20,7 @@ from sequela.study.bench import (
     Medium,
     Plates,
     Quality,
+    Strips,
 )
 from sequela.study.bench_images import Blot
 from sequela.study.parts import About, Expression, Part, Report, Words
@@ -41,6 +42,7 @@ __all__ = [
     "Plates",
     "Quality",
     "Report",
+    "Strips",
     "Words",
 ]
 

@@ -31,10 +31,10 @@ from sequela.report.figures.growth_curves import GrowthCurve
 from sequela.report.figures.plate import PlateMap
 from sequela.report.figures.superplot import Super
 from sequela.report.stars import stars
-from sequela.study.bench import Assay, Contrast, DoseResponse, Growth
+from sequela.study.bench import Assay, Contrast, DoseResponse, Growth, Strips
 from sequela.study.bench_images import Blot
 from sequela.walk.bench_curves import curve_tests, parameters_of
-from sequela.walk.bench_image_analyses import blot_readings
+from sequela.walk.bench_image_analyses import blot_readings, blots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,10 @@ def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchConte
         return _contrast(analysis, benched)
     if isinstance(analysis, Growth):
         return _growth(analysis, benched)
+    if isinstance(analysis, Strips):
+        assay = benched.protocol.assays[analysis.assay]
+        assert isinstance(assay, Blot), assay.kind
+        return blots(analysis, assay, benched, _heading(analysis, benched)), ()
     return _plates(analysis, benched), ()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,3 +310,52 @@ def test_a_table_of_neither_bands_nor_pictures(tmp_path):
         walk_bench(write(tmp_path, [row[:5] for row in bands()], TABLE[:5]))
     with pytest.raises(DataError, match=r"R10\d"):
         walk_bench(write(tmp_path, [["1", "CTR"]], ("experiment", "culture")))
+
+
+def shown(study):
+    text = (
+        STUDY[: STUDY.index("[[analyses]]")]
+        + '[[analyses]]\nkind = "blots"\nid = "b"\ntitle = "B"\nassay = "her2"\n'
+    )
+    path = Path(study.path)
+    path.write_text(
+        text.format(more=path.read_text("utf-8").split('file = "lanes.csv"\n')[1].split("\n\n")[0]), "utf-8"
+    )
+    return sq.Study.read(path)
+
+
+def test_blots_are_shown_as_they_were_taken(tmp_path):
+    study = shown(write(tmp_path, taken(tmp_path), PICTURES, f'{SHOWN}\nweights = {{ HER2 = "185 kDa" }}'))
+    (content,) = sq.run(study, tmp_path / "out").contents
+    assert content.reference == "CTR"
+    assert [(one.name, [strip.target for strip in one.strips]) for one in content.blots] == [
+        (f"blot{e}.png", ["HER2", "tubulin"]) for e in (1, 2, 3)
+    ]
+    assert content.blots[0].strips[0].weight == "185 kDa"
+    assert [lane.culture for lane in content.blots[0].lanes] == list(CULTURES)
+    (her2,) = content.quantities  # the loading control is shown and not quantified
+    assert her2.groups[0].values.tolist() == [1, 1, 1]
+    assert her2.groups[2].values == pytest.approx([0.25] * 3, rel=0.1)
+    assert (tmp_path / "out" / "figures" / "b.svg").exists()
+
+
+def test_band_tables_are_shown_with_what_is_lost(tmp_path):
+    rows = spoil(bands(), lambda row: is_band(row, target="HER2"), "value", "0")
+    (content,) = sq.run(shown(write(tmp_path, rows)), tmp_path / "out").contents
+    assert content.blots == ()
+    (her2,) = content.quantities
+    assert her2.unused == (("TP", "2", "a band has no amount above zero"),)
+    assert len(her2.groups[2].values) == 2
+
+
+def test_treated_cultures_are_conditions_of_their_own(tmp_path):
+    treated = [[*row[:2], str(int(row[2]) + 3), *row[3:5], str(0.5 * float(row[5])) if row[4] == "HER2" else row[5], "1"]
+               for row in bands()]  # fmt: skip
+    rows = [[*row, "0"] for row in bands()] + treated
+    (content,) = sq.run(
+        shown(write(tmp_path, rows, (*TABLE, "dose"), f'{LOADED}\ndose_unit = "ug/ml"'))
+    ).contents
+    assert content.reference == "CTR, untreated"
+    (her2,) = content.quantities
+    assert [group.name for group in her2.groups[:2]] == ["CTR, untreated", "CTR, 1 ug/ml"]
+    assert her2.groups[1].values == pytest.approx([0.5] * 3, rel=1e-3)
