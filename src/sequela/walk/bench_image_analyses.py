@@ -92,7 +92,9 @@ def blots(analysis: Strips, assay: Blot, benched: Benched, heading: Heading) -> 
     )
     pictures = tuple(_picture(one, analysis, assay, names) for one in benched.strips[analysis.assay])
     notes = ("Tests are made of values by experiment, see the comparisons; here nothing is tested.",)
-    return Blotted(heading, names[order[0], dose], pictures, quantities, assay.simulated, notes)
+    return Blotted(
+        heading, f"Relative to {names[order[0], dose]}", pictures, quantities, assay.simulated, notes
+    )
 
 
 def _condition(label: str, dose: float, assay: Blot, *, single: bool) -> str:

@@ -327,7 +327,7 @@ def shown(study):
 def test_blots_are_shown_as_they_were_taken(tmp_path):
     study = shown(write(tmp_path, taken(tmp_path), PICTURES, f'{SHOWN}\nweights = {{ HER2 = "185 kDa" }}'))
     (content,) = sq.run(study, tmp_path / "out").contents
-    assert content.reference == "CTR"
+    assert content.scale == "Relative to CTR"
     assert [(one.name, [strip.target for strip in one.strips]) for one in content.blots] == [
         (f"blot{e}.png", ["HER2", "tubulin"]) for e in (1, 2, 3)
     ]
@@ -355,7 +355,7 @@ def test_treated_cultures_are_conditions_of_their_own(tmp_path):
     (content,) = sq.run(
         shown(write(tmp_path, rows, (*TABLE, "dose"), f'{LOADED}\ndose_unit = "ug/ml"'))
     ).contents
-    assert content.reference == "CTR, untreated"
+    assert content.scale == "Relative to CTR, untreated"
     (her2,) = content.quantities
     assert [group.name for group in her2.groups[:2]] == ["CTR, untreated", "CTR, 1 ug/ml"]
     assert her2.groups[1].values == pytest.approx([0.5] * 3, rel=1e-3)
