@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sequela.core.wording import decimals, interval, number, p_phrase
 from sequela.report import bench_tables as tabulate
-from sequela.report import image_tables
+from sequela.report import biopsy_tables, image_tables
 from sequela.report.bench_content import (
     Account,
     BenchContent,
@@ -34,6 +34,7 @@ from sequela.report.document import (
     TableBlock,
     figure_block,
 )
+from sequela.report.figures.biopsy_pairs import biopsy_figure
 from sequela.report.figures.blot_figure import blot_figure
 from sequela.report.figures.dose_curves import dose_curves
 from sequela.report.figures.figure import save
@@ -41,7 +42,7 @@ from sequela.report.figures.growth_curves import growth_curves
 from sequela.report.figures.montage import montage
 from sequela.report.figures.plate import plate_maps
 from sequela.report.figures.superplot import superplot
-from sequela.report.image_content import Blotted, Pictured
+from sequela.report.image_content import Biopsied, Blotted, Pictured
 from sequela.report.stars import in_words
 
 if TYPE_CHECKING:
@@ -239,6 +240,10 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             figures = [montage(content.fields, content.groups, id=heading.id, title=heading.title, banner=banner,
                                target=content.target, nuclear=content.nuclear, y_label=content.response,
                                pixel_um=content.pixel_um, note=" ".join(content.notes))]  # fmt: skip
+        case Biopsied():
+            tables = biopsy_tables.all_tables(content, house, banner)
+            figures = [biopsy_figure(content.slopes, content.slides, id=heading.id, title=heading.title, banner=banner,
+                                     note=" ".join(content.notes), pixel_um=content.pixel_um)]  # fmt: skip
     return Part(heading.id, heading.title, heading.number, heading.population, tuple(tables), tuple(figures))
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sequela.bench.biopsies import Biopsies
     from sequela.report.content import Heading
+    from sequela.report.figures.biopsy_pairs import Slopes
     from sequela.report.figures.blot_figure import Quantified
     from sequela.report.figures.blot_strips import BlotPicture
     from sequela.report.figures.fields import Field
+    from sequela.report.figures.slides import Slide
     from sequela.report.figures.superplot import Super
 
 
@@ -68,4 +71,24 @@ class Pictured:
     notes: tuple[str, ...] = ()
 
 
-ImageContent = Blotted | Pictured
+@dataclass(frozen=True, slots=True, eq=False)
+class Biopsied:
+    """Biopsies before and after: statuses, what was converted, and exact paired tests.
+
+    Attributes:
+        found: the table with its statuses and changes.
+        slopes: one a measure, from `slopes_of`, each with its test.
+        slides: pictures, from `slide_of`; usually none.
+        pixel_um: size of a pixel of the slides in micrometres, where it is known.
+    """
+
+    heading: Heading
+    found: Biopsies
+    slopes: tuple[Slopes, ...]
+    slides: tuple[Slide, ...]
+    simulated: bool
+    notes: tuple[str, ...] = ()
+    pixel_um: float | None = None
+
+
+ImageContent = Blotted | Pictured | Biopsied

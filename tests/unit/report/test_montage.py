@@ -19,7 +19,7 @@ from sequela.bench.localisation import localise, per_experiment
 from sequela.bench.pictures import picture, read_picture
 from sequela.report.content import Heading
 from sequela.report.content_tables import House
-from sequela.report.figures.fields import around, common_limits, field_of, level_lines, middle_of
+from sequela.report.figures.fields import around, common_limits, field_of, level_lines, middle_square
 from sequela.report.figures.figure import save
 from sequela.report.figures.montage import montage
 from sequela.report.figures.rasters import Limits, bar_length, footnotes, magenta_green, share
@@ -96,7 +96,7 @@ def test_all_fields_are_between_the_same_black_and_white():
     assert len(shown) == 2 * 3
     side = figure.more["fields"]["side"][0]
     for one, drawn in zip(fields, (shown[0], shown[3]), strict=True):
-        level = np.round(255 * share(one.target[middle_of(one, side)], limits))
+        level = np.round(255 * share(one.target[middle_square(one.target.shape, side)], limits))
         assert np.array_equal(drawn[..., 0], level)
         assert np.array_equal(drawn[..., 0], drawn[..., 2])
     assert [word for word in words(figure) if word in SHARES][:2] == list(SHARES)

@@ -89,10 +89,9 @@ def common_limits(pictures: Sequence[NDArray[Any]]) -> Limits:
     return Limits(float(low), float(high))
 
 
-def middle_of(one: Field, side: int) -> tuple[slice, slice]:
-    """The square of `side` pixels in the middle of a field."""
-    rows, columns = one.target.shape
-    top, left = (rows - side) // 2, (columns - side) // 2
+def middle_square(shape: tuple[int, ...], side: int) -> tuple[slice, slice]:
+    """The square of `side` pixels in the middle of a picture of `shape`."""
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
     return slice(top, top + side), slice(left, left + side)
 
 

@@ -12,7 +12,7 @@ from sequela.report.figures.fields import (
     common_limits,
     draw_field,
     draw_scale,
-    middle_of,
+    middle_square,
     panels_of,
 )
 from sequela.report.figures.figure import Figure
@@ -150,7 +150,7 @@ def _rows(
     fields: Sequence[Field], limits: Both | None, side: int, pixel_um: float | None
 ) -> dict[str, list[Any]]:
     assert limits is not None, "fields have limits"
-    cuts = [middle_of(one, side) for one in fields]
+    cuts = [middle_square(one.target.shape, side) for one in fields]
     return {
         "condition": [one.condition for one in fields],
         "experiment": [one.experiment for one in fields],
@@ -205,7 +205,7 @@ def _column(
 ) -> None:  # fmt: skip
     """One condition from top to bottom; `at` is its left, its top and the size of a panel; the first has the words."""
     (left, top, size), (side, pixel_um) = at, scale
-    cut, middle = middle_of(one, side), left + size / 2
+    cut, middle = middle_square(one.target.shape, side), left + size / 2
     name = wrap(clean(one.condition), size, SIZE, "bold")[0]
     page.text(middle, top + 1.8, name, size=SIZE, weight="bold", align="center")
     y = top + line_height(SIZE) + 1.2

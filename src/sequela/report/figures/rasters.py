@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
-from sequela.report.figures.page import MM_PER_INCH, POINT, Box, Page, clean
+from sequela.report.figures.page import MM_PER_INCH, POINT, Box, Page, clean, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,16 +107,22 @@ def bar_length(width_um: float) -> float:
     return float(fitting[-1]) if fitting else width_um / 4
 
 
-def scale_bar(page: Page, box: Box, columns: int, pixel_um: float, *, colour: str, named: bool) -> float:
-    """A scale bar in the lower right corner; returns its length in micrometres."""
+def scale_bar(
+    page: Page, box: Box, columns: int, pixel_um: float, *, colour: str, named: bool, ground: str = "none"
+) -> float:
+    """A scale bar in the lower right corner, on a `ground` of its own; returns its length in micrometres."""
     width_um = columns * pixel_um
     length = bar_length(width_um)
     right, y = box.right - 1.2, box.bottom - 1.4
     left = right - length / width_um * (box.right - box.left)
+    words = f"{length:g} µm"
+    half = max(right - left, width_of(words, NOTED) if named else 0.0) / 2 + 0.6
+    middle = (left + right) / 2
+    under = Box(middle - half, y - (4.0 if named else 0.8), middle + half, y + 0.8)
+    page.rectangle(under, fill=ground, zorder=5)
     page.line((left, right), (y, y), colour=colour, width=1.6, solid_capstyle="butt", zorder=6)
     if named:
-        words = f"{length:g} µm"
-        text = page.text((left + right) / 2, y - 2.4, words, size=NOTED, colour=colour, align="center")
+        text = page.text(middle, y - 2.4, words, size=NOTED, colour=colour, align="center")
         if text is not None:
             text.set_zorder(6)
     return length
