@@ -1,4 +1,4 @@
-"""Dose-response: batched fits against a loop of scipy's curve_fit, and three simulations for the docs.
+"""Dose-response: batched fits against loops of scipy's curve_fit and R's nls, and three simulations for the docs.
 
     python -m bench.doseresponse [--curves 20000] [--simulate 2000] [--mixed 400]
 
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
+import subprocess
+import tempfile
 import time
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +70,29 @@ def loop(wells: np.ndarray, start: fitting.Batch) -> int:
         except RuntimeError:
             failed += 1
     return failed
+
+
+R = """
+wells <- as.matrix(read.csv("%s", header = FALSE)); x <- rep(log(10^seq(-3, 1, length.out = 9)), each = 3)
+clock <- proc.time()[["user.self"]]; failed <- 0
+for (i in seq_len(nrow(wells))) { y <- wells[i, ]
+  m <- try(nls(y ~ c + (d - c) / (1 + exp(exp(b) * (x - t))), start = list(b = 0, c = min(y), d = max(y), t = mean(x)),
+    algorithm = "port", lower = c(-2.3, -1, -1, -11.5), upper = c(3, 2.5, 2.5, 6.9)), silent = TRUE)
+  failed <- failed + inherits(m, "try-error") }
+cat(nrow(wells) / (proc.time()[["user.self"]] - clock), failed)
+"""
+
+
+def r_loop(wells: np.ndarray) -> str:
+    """Bounded `nls` of R from one start, in fits per CPU second; a text without R."""
+    if shutil.which("Rscript") is None:
+        return "R is not installed"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "wells.csv"
+        np.savetxt(path, wells.reshape(len(wells), -1), delimiter=",")
+        done = subprocess.run(["Rscript", "-e", R % path], capture_output=True, text=True, check=True)
+    speed, failed = done.stdout.split()
+    return f"{float(speed):,.0f} fits per CPU second, {failed} of {len(wells)} failed"
 
 
 def timed(work: Any) -> float:
@@ -178,6 +205,7 @@ def main() -> None:
     print(f"batched: {chosen.curves / timed(lambda: batched(wells)):,.0f} fits per CPU second")
     print(f"batched: peak {peak(lambda: batched(wells)):.0f} MiB for {chosen.curves:,} curves")
     print(f"curve_fit loop: {len(few) / timed(lambda: loop(few, rows)):,.0f} fits per CPU second")
+    print(f"R nls loop: {r_loop(few)}")
     thousand = fitting.Fitted(found.theta[:1000], found.rss[:1000], found.converged[:1000])
     part, df = rows.rows(slice(0, 1000)), np.full(1000, 23)
     seconds = timed(lambda: intervals.profile(part, thousand, pure[:1000], df, 0.95))

@@ -81,13 +81,16 @@ def _fit(curves: Batch) -> Fitted:
 
 def starting_values(curves: Batch) -> Array:
     """The best `STARTS` points of the grid: (starts, curves, parameters)."""
-    low, high, form = curves.low, curves.high, curves.form
+    low, high = curves.low, curves.high
+    moments = _Moments(
+        *(curves.weight @ np.ones(curves.y.shape[1]), *_sums(curves.weight * curves.y, curves.y))
+    )
     trials: list[Array] = []
     sums: list[Array] = []
     for i in range(GRID[0]):
         for j in range(GRID[1]):
             theta = _grid_point(low, high, (i + 0.5) / GRID[0], (j + 0.5) / GRID[1])
-            sums.append(_project(form, curves, theta))
+            sums.append(_project(curves, theta, moments))
             trials.append(theta)
     order = np.argsort(np.stack(sums), axis=0)[:STARTS]
     return np.stack(trials)[order, np.arange(len(low))]
@@ -100,24 +103,38 @@ def _grid_point(low: Array, high: Array, along: float, steep: float) -> Array:
     return np.clip(theta, low, high)
 
 
-def _project(form: Form, curves: Batch, theta: Array) -> Array:
+@dataclass(frozen=True, eq=False)
+class _Moments:
+    """Sums over the doses of each curve that no start changes: of w, w y and w y^2."""
+
+    n: Array
+    y: Array
+    yy: Array
+
+
+def _sums(weighed: Array, other: Array) -> tuple[Array, Array]:
+    """Sum of each row, and of its product with another."""
+    return weighed @ np.ones(weighed.shape[1]), np.einsum("kn,kn->k", weighed, other)
+
+
+def _project(curves: Batch, theta: Array, moments: _Moments) -> Array:
     """Put the best plateaus within bounds into theta; returns the weighted sum of squares."""
+    form, n, y = curves.form, moments.n, moments.y
     u = np.maximum(np.exp(theta[:, [0]]) * (curves.x - theta[:, [3]]), -700)
     s, _ = fall(form, u, np.exp(theta[:, [4]]) if form.last == "asymmetry" else 1.0)
-    w, y = curves.weight, curves.y
-    n, sy = w.sum(1), (w * y).sum(1)
-    ms, my = (w * s).sum(1) / n, sy / n
-    spread = (w * (s - ms[:, None]) ** 2).sum(1)
-    rise = (w * (s - ms[:, None]) * y).sum(1) / np.maximum(spread, 1e-12)
+    weighed = curves.weight * s
+    ss, sss = _sums(weighed, s)
+    ssy = np.einsum("kn,kn->k", weighed, curves.y)
+    rise = (ssy - ss * y / n) / np.maximum(sss - ss**2 / n, 1e-12)
+    cc, cd, cy = n - 2 * ss + sss, ss - sss, y - ssy  # sums of w (1 - s)^2, w s (1 - s), w (1 - s) y
     for k, other in ((1, 2), (2, 1), (1, 2)):
-        share = s if k == 2 else 1 - s
-        rest = y - theta[:, [other]] * (1 - share) if theta[:, other].any() else y
-        free = my - rise * ms if k == 1 else my + rise * (1 - ms)
+        square, product = (sss, ssy) if k == 2 else (cc, cy)
+        free = (y - rise * ss) / n + (0 if k == 1 else rise)
         held = curves.low[:, other] == curves.high[:, other]
-        alone = (w * share * rest).sum(1) / np.maximum((w * share**2).sum(1), 1e-12)
+        alone = (product - theta[:, other] * cd) / np.maximum(square, 1e-12)
         theta[:, k] = np.clip(np.where(held, alone, free), curves.low[:, k], curves.high[:, k])
-    fitted = theta[:, [1]] + (theta[:, [2]] - theta[:, [1]]) * s
-    return (w * (y - fitted) ** 2).sum(1)
+    c, d = theta[:, 1], theta[:, 2]
+    return moments.yy - 2 * (c * cy + d * ssy) + c**2 * cc + 2 * c * d * cd + d**2 * sss
 
 
 def descend(curves: Batch, start: Array, iterations: int = 200) -> Fitted:
