@@ -111,7 +111,7 @@ def heading(analysis: Analysis, people: Population) -> Heading:
 
 def times_of(outcome: Outcome, patients: pl.Series) -> Times:
     """The times of those `patients` who can be followed."""
-    return outcome.times.take(np.isin(outcome.times.ids, patients.to_numpy()))
+    return outcome.times.take(pl.Series(outcome.times.ids, dtype=pl.String).is_in(patients.to_list()).to_numpy())
 
 
 def grouped(outcome: Outcome, people: Population) -> dict[str, Times]:
