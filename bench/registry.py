@@ -149,10 +149,14 @@ def write_registry(directory: Path, patients: int, seed: int = 1) -> Path:
     rng = np.random.default_rng(seed)
     names = pl.select(pl.format("P{}", pl.int_range(patients).cast(pl.String).str.zfill(9))).to_series()
     metastatic = rng.integers(14_600, 19_000, patients)  # days since 1970: 2009 to 2022
-    late = rng.random(patients) < np.clip((metastatic - 15_800) / 1500, 0.02, 0.9)  # pertuzumab comes into use
+    late = rng.random(patients) < np.clip(
+        (metastatic - 15_800) / 1500, 0.02, 0.9
+    )  # pertuzumab comes into use
     length = rng.exponential(MEAN_DAYS, (patients, 5)).astype(int) + 21
     pause = rng.integers(5, 40, (patients, 5))
-    starts = metastatic[:, None] + 15 + np.cumsum(np.c_[np.zeros(patients, int), (length + pause)[:, :-1]], axis=1)
+    starts = (
+        metastatic[:, None] + 15 + np.cumsum(np.c_[np.zeros(patients, int), (length + pause)[:, :-1]], axis=1)
+    )
     survival = metastatic + 30 + rng.exponential(1700, patients).astype(int)
     last = np.minimum(survival, 20_088)  # 2024-12-31
     given = starts < last[:, None]
@@ -171,15 +175,20 @@ def write_registry(directory: Path, patients: int, seed: int = 1) -> Path:
             else:
                 parts += [(w, a, half, drug), (w[b > half], half[b > half] + 1, b[b > half], drug)]
     frame = pl.concat(
-        [pl.DataFrame({"at": w, "start": a, "end": b}).with_columns(drug=pl.lit(drug)) for w, a, b, drug in parts]
+        [
+            pl.DataFrame({"at": w, "start": a, "end": b}).with_columns(drug=pl.lit(drug))
+            for w, a, b, drug in parts
+        ]
     ).filter(pl.col("end") >= pl.col("start"))
     frame = frame.sample(fraction=1.0, shuffle=True, seed=seed)
     dated = [pl.col(c).cast(pl.Int32).cast(pl.Date) for c in ("start", "end")]
-    frame.select(names[frame["at"]].alias("patient"), "drug", *dated).write_parquet(directory / "treatments.parquet")
-    grown = pl.concat([pl.DataFrame({"at": w, "day": d}) for w, d in progressions])
-    grown.select(names[grown["at"]].alias("patient"), pl.col("day").cast(pl.Int32).cast(pl.Date)).write_parquet(
-        directory / "progressions.parquet"
+    frame.select(names[frame["at"]].alias("patient"), "drug", *dated).write_parquet(
+        directory / "treatments.parquet"
     )
+    grown = pl.concat([pl.DataFrame({"at": w, "day": d}) for w, d in progressions])
+    grown.select(
+        names[grown["at"]].alias("patient"), pl.col("day").cast(pl.Int32).cast(pl.Date)
+    ).write_parquet(directory / "progressions.parquet")
     people = pl.DataFrame(
         {
             "patient": names,

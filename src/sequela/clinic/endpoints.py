@@ -38,6 +38,12 @@ class Outcome:
     times: Times
     table: pl.DataFrame
 
+    def of(self, patients: pl.Series) -> Times:
+        """The times of those `patients` who can be followed."""
+        return self.times.take(
+            pl.Series(self.times.ids, dtype=pl.String).is_in(patients.to_list()).to_numpy()
+        )
+
     @property
     def unused(self) -> dict[str, int]:
         """How many patients have no time, by reason."""

@@ -70,11 +70,15 @@ class Folded:
 
 
 def coded(treatments: pl.DataFrame) -> Coded:
-    """`treatments` (columns `row`, `patient`, `agent`, `start`, `end`) as arrays."""
+    """`treatments` (columns `row`, `patient`, `agent`, `start`, `end`) as arrays.
+
+    Where a column `patient_rank` gives the order of the patients, their names are not compared again.
+    """
     names = treatments["agent"].unique().sort()
     agent = treatments["agent"].cast(pl.Enum(names)).to_physical().to_numpy()
     start = treatments["start"].to_numpy().astype(np.int32, copy=False)
-    order, key = _order(treatments["patient"], start, agent, len(names))
+    ranked = "patient_rank" if "patient_rank" in treatments.columns else "patient"
+    order, key = _order(treatments[ranked], start, agent, len(names))
     opens = np.flatnonzero(np.diff(key, prepend=-1))
     offset = np.append(opens, len(key))
     end = treatments["end"].fill_null(NEVER).to_numpy().astype(np.int32, copy=False)

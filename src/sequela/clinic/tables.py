@@ -53,7 +53,8 @@ class Registry:
         moments: for each anchor of the course, every day it has: `patient`, `day`, ordered.
         dated: for every anchor, the rows that date it: `patient`, `day`, `source`, `field`, `_file`, `_line`.
         treatments: one row an agent: `row`, `patient`, `drug` (as written), `agent`, `start`, `end` (null is
-            ongoing), `end_assumed`, `stop_reason`, `unused` (why the row makes no line, or null), and where it stands.
+            ongoing), `end_assumed`, `stop_reason`, `unused` (why the row makes no line, or null),
+            `patient_rank` (the place of the patient among all, by name), and where it stands.
         rows_read: rows of each source.
     """
 
@@ -147,24 +148,22 @@ def _treatments(
     ]
     given = given.with_columns(absent).with_columns(pl.col("start", "end").cast(pl.Int32))
     agents = {text: _agents(dictionary, text) for text in given["drug"].drop_nulls().unique().to_list()}
-    names = pl.DataFrame(
-        {"drug": list(agents), "agent": list(agents.values())},
-        schema={"drug": pl.String, "agent": pl.List(pl.String)},
-    )
-    given = given.join(names, on="drug", how="left").explode("agent")
+    named = pl.col("drug").replace_strict(agents, default=None, return_dtype=pl.List(pl.String))
+    given = given.with_columns(named.alias("agent"))
+    several = any(found is not None and len(found) > 1 for found in agents.values())
+    given = given.explode("agent") if several else given.with_columns(pl.col("agent").list.first())
     fallback = pl.col("start") + rules.record.fallback_days - 1
     assumed = pl.col("end").is_null() & ~pl.col("ongoing").fill_null(_ongoing_by_default(given))
     index = people.select("patient", pl.col(anchor_column(study.lines.index)).alias("_index"))
-    given = given.join(index.with_columns(pl.lit(value=True).alias("_known")), on="patient", how="left")
-    return (
-        given.with_columns(
-            pl.when(assumed).then(fallback).otherwise("end").alias("end"),
-            assumed.alias("end_assumed"),
-            _unused(study.lines.lookback_days).alias("unused"),
-        )
-        .drop("_index", "_known")
-        .sort("row", "agent")
-    )
+    # Patients in the order of their names, found once for the many rows that are sorted by it.
+    index = index.sort("patient", maintain_order=True).with_row_index("patient_rank")
+    given = given.join(index, on="patient", how="left", maintain_order="left")
+    found = given.with_columns(
+        pl.when(assumed).then(fallback).otherwise("end").alias("end"),
+        assumed.alias("end_assumed"),
+        _unused(study.lines.lookback_days).alias("unused"),
+    ).drop("_index")
+    return found.sort("row", "agent") if several else found
 
 
 def _ongoing_by_default(given: pl.DataFrame) -> bool:
@@ -174,7 +173,7 @@ def _ongoing_by_default(given: pl.DataFrame) -> bool:
 
 def _unused(lookback: int) -> pl.Expr:
     return (
-        pl.when(pl.col("_known").is_null())
+        pl.when(pl.col("patient_rank").is_null())
         .then(pl.lit("patient not in the patients' file"))
         .when(pl.col("drug").is_null())
         .then(pl.lit("drug not recorded"))

@@ -267,9 +267,10 @@ def as_text(values: pl.Series, date_format: str | None = None) -> pl.Series:
 
 def _dates(values: pl.Series, date_format: str | None) -> pl.Series:
     form = STRFTIME.get(date_format or "", "%Y-%m-%d")
-    if values.dtype == pl.Date or (values.dt.date().cast(values.dtype) == values).all() or date_format:
-        return values.dt.strftime(form)
-    return values.dt.strftime(f"{form} %H:%M:%S")
+    if not (values.dtype == pl.Date or (values.dt.date().cast(values.dtype) == values).all() or date_format):
+        form = f"{form} %H:%M:%S"
+    days = values.drop_nulls().unique()  # far fewer than rows: each is written once
+    return values.replace_strict(days, days.dt.strftime(form), default=None, return_dtype=pl.String)
 
 
 def cell_text(value: Any, date_format: str | None = None) -> str | None:

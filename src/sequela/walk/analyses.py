@@ -109,15 +109,10 @@ def heading(analysis: Analysis, people: Population) -> Heading:
     return Heading(analysis.id, analysis.title, analysis.number or "", people.words)
 
 
-def times_of(outcome: Outcome, patients: pl.Series) -> Times:
-    """The times of those `patients` who can be followed."""
-    return outcome.times.take(pl.Series(outcome.times.ids, dtype=pl.String).is_in(patients.to_list()).to_numpy())
-
-
 def grouped(outcome: Outcome, people: Population) -> dict[str, Times]:
     """The times of each group that has any, in order."""
     found = {
-        group: times_of(outcome, people.frame.filter(pl.col("sequence") == group)["patient"])
+        group: outcome.of(people.frame.filter(pl.col("sequence") == group)["patient"])
         for group in people.groups
     }
     return {group: times for group, times in found.items() if len(times)}
@@ -192,7 +187,7 @@ def _(analysis: Agreement, walk: Walk) -> Content:
 @analyse.register(Cox)
 def _(analysis: Cox, walk: Walk) -> Content:
     people = population(walk, analysis)
-    times = times_of(walk.outcomes[analysis.endpoint], people.frame["patient"])
+    times = walk.outcomes[analysis.endpoint].of(people.frame["patient"])
     _need_events(walk, analysis.id, analysis.endpoint, {"all": times})
     return regression(walk.study, analysis, people.frame, people.groups, times, heading(analysis, people))
 
@@ -211,7 +206,7 @@ def _(analysis: Adjusting, walk: Walk) -> Content:
     if not isinstance(analysis, TimeDependent):
         _need_groups(walk, analysis, people)
         frame = frame.filter(pl.col("sequence").is_in(people.groups))
-    times = times_of(outcome, frame["patient"])
+    times = outcome.of(frame["patient"])
     _need_events(walk, analysis.id, analysis.endpoint, {"all": times})
     origin = moment_words(walk.study, walk.study.endpoints[analysis.endpoint].origin)
     return adjusted(walk, analysis, frame, people.groups, times, origin, heading(analysis, people))
@@ -225,7 +220,7 @@ def _(analysis: Curves, walk: Walk) -> Content:
     groups = (
         grouped(outcome, people)
         if analysis.by == "sequence"
-        else {"All patients": times_of(outcome, people.frame["patient"])}
+        else {"All patients": outcome.of(people.frame["patient"])}
     )
     _need_events(walk, analysis.id, analysis.endpoint, groups)
     scale = days_in(walk.study.report.time_unit)
@@ -358,9 +353,7 @@ def _(analysis: Medians, walk: Walk) -> Content:
     for name, frame in strata:
         part = Population(frame, "", people.groups)
         by_endpoint = [grouped(walk.outcomes[e], part) for e in analysis.endpoints]
-        whole = [
-            kaplan_meier(times_of(walk.outcomes[e], frame["patient"])).median() for e in analysis.endpoints
-        ]
+        whole = [kaplan_meier(walk.outcomes[e].of(frame["patient"])).median() for e in analysis.endpoints]
         rows.append(MedianRow(name, "All sequences", frame.height, tuple(whole)))
         for group in people.groups:
             medians = [
@@ -401,7 +394,7 @@ def _(analysis: Printed, walk: Walk) -> Content:
         frame = (
             people.frame if value.group is None else people.frame.filter(pl.col("sequence") == value.group)
         )
-        ours = kaplan_meier(times_of(walk.outcomes[value.endpoint], frame["patient"])).median()
+        ours = kaplan_meier(walk.outcomes[value.endpoint].of(frame["patient"])).median()
         rows.append(
             PrintedRow(walk.outcomes[value.endpoint].label, value.group or "All patients", value.median, ours)
         )

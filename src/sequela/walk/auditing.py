@@ -25,7 +25,7 @@ from sequela.report.figures.lexis import Lives, lexis
 from sequela.study import names
 from sequela.study.expressions import Anchor, LineHas, LineOf, LineOfStart, atoms, parse, write
 from sequela.study.model import Cox, Medians
-from sequela.walk.analyses import analyse, population, times_of
+from sequela.walk.analyses import analyse, population
 from sequela.walk.corrections import corrections
 from sequela.walk.settling import settled_day
 from sequela.walk.variants import variants_of
@@ -338,7 +338,7 @@ def _variable(walk: Walk, name: str, frame: pl.DataFrame) -> Variable:
 def _design(walk: Walk, analysis: Cox) -> models.Design:
     """The complete cases of a Cox analysis with every variable it offers."""
     people = population(walk, analysis)
-    times = times_of(walk.outcomes[analysis.endpoint], people.frame["patient"])
+    times = walk.outcomes[analysis.endpoint].of(people.frame["patient"])
     rows = pl.DataFrame({"patient": times.ids}).join(
         people.frame, on="patient", how="left", maintain_order="left"
     )

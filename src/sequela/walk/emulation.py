@@ -49,7 +49,7 @@ def emulate(
     if complete.height < rows.height:
         unused.append(("a covariate is missing", rows.height - complete.height))
     rows = complete
-    times = times_of(outcome, rows["patient"])
+    times = outcome.of(rows["patient"])
     place = {name: at for at, name in enumerate(rows["patient"].to_list())}
     rows = rows[[place[str(name)] for name in times.ids]]
     strategies = [_strategy(walk, rule, rows) for rule in analysis.strategies]
