@@ -212,12 +212,12 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
                 tables.append(tabulate.fitted(content, house, banner))
             unit = f" ({content.dose_unit})" if content.dose_unit else ""
             figures = [
-                dose_curves(content.curves, id=heading.id, title=heading.title, x_label=f"Dose{unit}",
+                dose_curves(content.curves, id=heading.id, title=heading.title, x_label=f"Dose{tabulate.micro(unit)}",
                             y_label=content.response, banner=banner)
             ]  # fmt: skip
         case Contrasted():
             tables = [tabulate.levels(content, house, banner)]
-            unit = f" ({content.unit})" if content.unit else ""
+            unit = tabulate.micro(f" ({content.unit})") if content.unit else ""
             figures = [superplot(content.groups, id=heading.id, title=heading.title, banner=banner,
                                  y_label=content.response + unit, note=_note(content.comparisons))]  # fmt: skip
         case Grown():
@@ -244,7 +244,8 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             tables = biopsy_tables.all_tables(content, house, banner)
             figures = [biopsy_figure(content.slopes, content.slides, id=heading.id, title=heading.title, banner=banner,
                                      note=" ".join(content.notes), pixel_um=content.pixel_um)]  # fmt: skip
-    return Part(heading.id, heading.title, heading.number, heading.population, tuple(tables), tuple(figures))
+    words = tabulate.micro(heading.population)
+    return Part(heading.id, heading.title, heading.number, words, tuple(tables), tuple(figures))
 
 
 def _blots(content: Blotted, house: House, banner: str | None) -> tuple[list[Table], list[Figure]]:

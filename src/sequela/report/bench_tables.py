@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from sequela.core.wording import DASH, decimals, interval, number
@@ -48,6 +49,11 @@ def _limits(estimate: Estimate, digits: int, house: House) -> str:
     return interval(estimate.lower, estimate.upper, digits, house.style)
 
 
+def micro(text: str) -> str:
+    """Units as they are printed: ug/ml and uM with a Greek letter."""
+    return re.sub(r"(?<![A-Za-z])u(?=(?:g|l|m|M)\b)", "µ", text)
+
+
 def plain(x: float, house: House) -> Cell:
     """A number with three significant digits, or a dash."""
     return Cell(DASH) if math.isnan(x) else Cell(number(x, decimals(x), house.style), x)
@@ -61,7 +67,7 @@ def cultures(who: tuple[Who, ...], assays: tuple[str, ...], house: House) -> Tab
             one.label,
             (
                 Cell(one.line or DASH),
-                Cell(one.history),
+                Cell(micro(one.history)),
                 *(Cell(f"{n} / {wells}" if wells else DASH, n) for _, n, wells in one.read),
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -213,7 +214,8 @@ def _draw(
 
 def _columns(blots: Sequence[BlotPicture], whole: float) -> tuple[int, list[Plan]]:
     """How many blots stand beside each other, so that a lane keeps 6 mm where it can."""
-    for each in range(min(ABREAST, len(blots)), 1, -1):
+    for most in range(min(ABREAST, len(blots)), 1, -1):
+        each = math.ceil(len(blots) / math.ceil(len(blots) / most))  # rows of equal length
         plans = [plan_of(one, (whole - (each - 1) * GAP) / each) for one in blots]
         if all(plan.width >= 6.0 * len(one.lanes) for one, plan in zip(blots, plans, strict=True)):
             return each, plans

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sequela.bench.blots import Band, Blot
 
 AROUND: Final = 6  # rows shown above and below the bands
-WIDEST: Final = 11.0  # mm a lane
+USUAL: Final = 11.0  # mm a lane
+WIDEST: Final = 18.0  # mm a lane whose name needs it
 TINY: Final = 6.0  # points
 SIGNS: Final = {"saturated": "≥", "not detected": "n.d."}
 OUTLINES: Final = {"": PALETTE[0].line, "saturated": PALETTE[1].line, "not detected": MUTED}
@@ -149,11 +150,12 @@ def plan_of(one: BlotPicture, room: float) -> Plan:
         for strip in one.strips
     )
     right = 1.4 + max(width_of(word, TINY) for strip in one.strips for word in ends_of(one, strip))
-    width = min(room - side - right, WIDEST * len(one.lanes))
+    words = [clean(lane.culture or lane.word) for lane in one.lanes]
+    longest = max(width_of(part, SMALL) for word in words for part in word.split() or [""]) + 0.8
+    width = min(room - side - right, max(USUAL, min(WIDEST, longest)) * len(one.lanes))
     columns = one.strips[0].signal.shape[1]
     heights = tuple(strip.signal.shape[0] / columns * width for strip in one.strips)
     pitch = width / len(one.lanes)
-    words = [clean(lane.culture or lane.word) for lane in one.lanes]
     wrapped = tuple(tuple(wrap(word, pitch - 0.6, SMALL)) for word in words)
     whole = all(
         set(" ".join(lines).split()) == set(word.split()) for lines, word in zip(wrapped, words, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,8 +10,18 @@ import numpy as np
 
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, Width, clean, head_room, line_height
-from sequela.report.figures.plot import SMALL, decades, draw_axes, legend, linear, y_room
-from sequela.report.palette import INK, Colour, colour, tint
+from sequela.report.figures.plot import (
+    SMALL,
+    decades,
+    draw_axes,
+    legend,
+    linear,
+    place_of,
+    side_by_side,
+    y_room,
+)
+from sequela.report.figures.superplot import MARKS
+from sequela.report.palette import INK, PAPER, Colour, colour, tint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +31,9 @@ if TYPE_CHECKING:
 HEIGHT: Final = 66.0
 RESIDUALS: Final = 20.0
 EXPLAINED: Final = (
-    "Dots: means of experiments; points: wells; lines: mean of the experiments' curves with 95% bands; "
-    "triangles: the dose read off. Lower panel: residuals of wells from the curve of their experiment."
+    "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; lines: mean of "
+    "the experiments' curves with 95% bands; triangles: the dose read off. Lower panel: residuals of wells from the "
+    "curve of their experiment."
 )
 
 
@@ -116,39 +128,56 @@ def _draw(curves: Sequence[DoseCurve], x_label: str, y_label: str, whole: float,
     low = Box(left, area.bottom + 4, whole, area.bottom + 4 + RESIDUALS)
     page = Page(whole, low.bottom + 9.5, banner)
     names, hues = [clean(one.name) for one in curves], [colour(nth).line for nth in range(len(curves))]
-    legend(page, names, hues, left, head_room(banner) + 2, whole)
+    dashes = [colour(nth).dash for nth in range(len(curves))]
+    marks = [MARKS[nth % len(MARKS)] for nth in range(len(curves))]
+    legend(page, names, hues, left, head_room(banner) + 2, whole, dashes=dashes, marks=marks)
     bare = type(x)(x.low, x.high, (), True)
     axes = draw_axes(page, area, bare, y)
     rest = draw_axes(page, low, x, below)
     rest.axhline(0, color=INK, linewidth=0.5)
+    shifts = side_by_side(len(curves), np.log(positive).tolist(), 0.35 * math.log(gap))
     for nth, one in enumerate(curves):
-        _one(axes, rest, one, colour(nth), zero, y.low)
+        look = Look(colour(nth), marks[nth], math.exp(shifts[nth]))
+        _one(axes, rest, one, look, zero, y.low)
+    if untreated:
+        middle = place_of(x, math.sqrt(zero * least), area.left, area.right)
+        _broken(page, middle, area.bottom)
+        _broken(page, middle, low.bottom)
     return page.drawing
 
 
-def _one(axes: Any, rest: Any, one: DoseCurve, hue: Colour, zero: float, floor: float) -> None:
-    dash = (0, hue.dash) if hue.dash else "-"
-    at = np.where(one.dose > 0, one.dose, zero)
-    axes.plot(at, one.response, "o", markersize=1.7, color=tint(hue.line, 0.4), markeredgewidth=0, zorder=2)
-    rest.plot(at, one.residual, "o", markersize=1.7, color=tint(hue.line, 0.6), markeredgewidth=0, zorder=2)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one culture is drawn: its colour, its mark, and the factor by which its dots stand aside."""
+
+    hue: Colour
+    mark: str
+    aside: float
+
+
+def _broken(page: Page, x: float, y: float) -> None:
+    """Two strokes through the axis where it jumps from 0 to the lowest dose."""
+    page.line((x - 0.5, x + 0.5), (y, y), colour=PAPER, width=2.4, zorder=5)
+    for shift in (-0.5, 0.5):
+        page.line((x + shift - 0.4, x + shift + 0.4), (y + 1.0, y - 1.0), width=0.6, zorder=6)
+
+
+def _one(axes: Any, rest: Any, one: DoseCurve, look: Look, zero: float, floor: float) -> None:
+    line = look.hue.line
+    at = np.where(one.dose > 0, one.dose, zero) * look.aside
+    axes.plot(at, one.response, "o", markersize=1.7, color=tint(line, 0.4), markeredgewidth=0, zorder=2)
+    rest.plot(at, one.residual, "o", markersize=1.7, color=tint(line, 0.6), markeredgewidth=0, zorder=2)
     keys = list(zip(one.experiments, one.dose.tolist(), strict=True))
     cells = {
         key: np.mean([v for v, own in zip(one.response, keys, strict=True) if own == key])
         for key in dict.fromkeys(keys)
     }
-    xs = [dose if dose > 0 else zero for _, dose in cells]
-    axes.plot(
-        xs,
-        list(cells.values()),
-        "o",
-        markersize=3.6,
-        color=hue.line,
-        markeredgecolor="white",
-        markeredgewidth=0.4,
-        zorder=4,
-    )
+    xs = [(dose if dose > 0 else zero) * look.aside for _, dose in cells]
+    axes.plot(xs, list(cells.values()), look.mark, markersize=3.8, color=line, markeredgecolor="white",
+              markeredgewidth=0.4, linestyle="none", zorder=4)  # fmt: skip
     if len(one.grid):
-        axes.fill_between(one.grid, one.lower, one.upper, color=hue.line, alpha=0.14, linewidth=0, zorder=1)
-        axes.plot(one.grid, one.middle, color=hue.line, linewidth=1.4, linestyle=dash, zorder=3)
+        dash = (0, look.hue.dash) if look.hue.dash else "-"
+        axes.fill_between(one.grid, one.lower, one.upper, color=line, alpha=0.14, linewidth=0, zorder=1)
+        axes.plot(one.grid, one.middle, color=line, linewidth=1.4, linestyle=dash, zorder=3)
     if not np.isnan(one.mark):
-        axes.plot([one.mark], [floor], "^", markersize=5, color=hue.line, clip_on=False, zorder=5)
+        axes.plot([one.mark], [floor], "^", markersize=5, color=line, clip_on=False, zorder=5)

@@ -9,7 +9,8 @@ import numpy as np
 
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, Width, clean, head_room, line_height
-from sequela.report.figures.plot import SMALL, decades, draw_axes, legend, linear, y_room
+from sequela.report.figures.plot import SMALL, decades, draw_axes, legend, linear, side_by_side, y_room
+from sequela.report.figures.superplot import MARKS
 from sequela.report.palette import colour, tint
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 HEIGHT: Final = 66.0
 EXPLAINED: Final = (
-    "Points: wells; dots: means of experiments; lines: exponential growth fitted to each experiment."
+    "Points: wells; large marks: means of experiments, cultures beside each other; lines: exponential growth fitted to "
+    "each experiment. A straight line on this logarithmic axis is a constant doubling time."
 )
 
 
@@ -77,19 +79,29 @@ def _draw(curves: Sequence[GrowthCurve], y_label: str, whole: float, banner: str
     hours = np.concatenate([one.hours for one in curves])
     counts = np.concatenate([one.counts for one in curves])
     fine = counts[counts > 0]
-    x = linear(min(0.0, float(hours.min())), float(hours.max()) * 1.02, "Hours", 8)
+    last = float(hours.max())
+    x = linear(min(0.0, float(hours.min())) - 0.02 * last, last * 1.02, "Hours", 8)
+    shifts = side_by_side(len(curves), hours.tolist(), 0.009 * last)
     y = decades(float(fine.min()) / 1.1, float(fine.max()) * 1.1, y_label)
     left = y_room(y)
     top = head_room(banner) + 1 + 2 * line_height(SMALL)
     area = Box(left, top, whole, top + HEIGHT)
     page = Page(whole, area.bottom + 9.5, banner)
     names, hues = [clean(one.name) for one in curves], [colour(nth).line for nth in range(len(curves))]
-    legend(page, names, hues, left, head_room(banner) + 2, whole)
+    dashes = [colour(nth).dash for nth in range(len(curves))]
+    marks = [MARKS[nth % len(MARKS)] for nth in range(len(curves))]
+    legend(page, names, hues, left, head_room(banner) + 2, whole, dashes=dashes, marks=marks)
     axes = draw_axes(page, area, x, y)
     for nth, one in enumerate(curves):
         hue = colour(nth)
         axes.plot(
-            one.hours, one.counts, "o", markersize=1.6, color=tint(hue.line, 0.4), markeredgewidth=0, zorder=1
+            one.hours + shifts[nth],
+            one.counts,
+            "o",
+            markersize=1.6,
+            color=tint(hue.line, 0.4),
+            markeredgewidth=0,
+            zorder=1,
         )
         keys = list(zip(one.experiments, one.hours.tolist(), strict=True))
         cells = {
@@ -97,10 +109,11 @@ def _draw(curves: Sequence[GrowthCurve], y_label: str, whole: float, banner: str
             for key in dict.fromkeys(keys)
         }
         axes.plot(
-            [key[1] for key in cells],
+            [key[1] + shifts[nth] for key in cells],
             list(cells.values()),
-            "o",
-            markersize=3.4,
+            marks[nth],
+            linestyle="none",
+            markersize=3.8,
             color=hue.line,
             markeredgecolor="white",
             markeredgewidth=0.4,

@@ -109,7 +109,7 @@ def _plate(page: Page, one: PlateMap, left: float, top: float, cell: float, side
         if not used:
             page.line((box.left, box.right), (box.top, box.bottom), colour=INK, width=0.7)
             page.line((box.left, box.right), (box.bottom, box.top), colour=INK, width=0.7)
-    words = clean(one.words)
+    words = f"{clean(one.words)}; signal {low:.3g} (white) to {high:.3g}"
     while width_of(words, SIZE) > one.width * cell + side and len(words) > 4:
         words = words[:-2] + "…"
     page.text(left, top + one.height * cell + 2.6, words, size=SIZE, colour=MUTED)

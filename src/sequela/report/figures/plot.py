@@ -156,15 +156,35 @@ def spread(n: int, width: float) -> Any:
 
 
 def legend(
-    page: Page, names: Sequence[str], colours: Sequence[str], left: float, y: float, right: float
+    page: Page,
+    names: Sequence[str],
+    colours: Sequence[str],
+    left: float,
+    y: float,
+    right: float,
+    *,
+    dashes: Sequence[Sequence[float]] = (),
+    marks: Sequence[str] = (),
 ) -> float:
-    """Names with a dot each in rows from `left` to `right`; returns the height in mm."""
+    """Names with their line, dash and mark in rows from `left` to `right`; returns the height in mm."""
     x, top = left, y
-    for name, colour in zip(names, colours, strict=True):
-        wide = width_of(name, SMALL) + 7
+    stroke = 7.0 if dashes or marks else 2.6
+    for nth, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        wide = width_of(name, SMALL) + stroke + 4.4
         if x + wide > right and x > left:
             x, y = left, y + line_height(SMALL)
-        page.line((x, x + 2.6), (y, y), colour=colour, width=2.2)
-        page.text(x + 3.6, y, name, size=SMALL, colour=MUTED)
+        dash = (0, tuple(dashes[nth])) if dashes and dashes[nth] else "-"
+        page.line((x, x + stroke), (y, y), colour=colour, width=1.4 if dashes else 2.2, linestyle=dash)
+        if marks:
+            page.line((x + stroke / 2,), (y,), colour=colour, marker=marks[nth], markersize=4.4,
+                      markeredgecolor="white", markeredgewidth=0.5, linestyle="none")  # fmt: skip
+        page.text(x + stroke + 1.0, y, name, size=SMALL, colour=MUTED)
         x += wide
     return y - top + line_height(SMALL)
+
+
+def side_by_side(n: int, places: Sequence[float], most: float) -> list[float]:
+    """Shifts of n groups whose dots share places: `most` apart, or as far as half of the room between places allows."""
+    apart = np.diff(np.unique(np.asarray(places, float)))
+    step = min(most, 0.5 * float(apart.min()) / n) if len(apart) else most
+    return [(nth - (n - 1) / 2) * step for nth in range(n)]
