@@ -365,3 +365,183 @@ def close(
         day = course.progression[j]
         if rows.start[found.opening[line]] < day and found.last[line] - day > limits.beyond:
             found.beyond[line] = day
+
+
+class Rivals(NamedTuple):
+    """Rule sets: a row of `traits` and of `limits` for each; those of one `kind` differ in gap and window alone."""
+
+    traits: Traits
+    limits: Any
+    kind: Any
+
+
+class Tally(NamedTuple):
+    """By rule set: lines; patients with any, with a second; and whose lines differ from those of the first rule set."""
+
+    lines: Any
+    patients: Any
+    second: Any
+    changed: Any
+
+
+class Memory(NamedTuple):
+    """The first rule set's placing (by row and line), and what each fold of the patient at hand came to.
+
+    A fold holds for every gap from `pause` up to below `longer`, and every window from `delay` up to below `later`.
+    """
+
+    line: Any
+    fresh: Any
+    started: Any
+    kind: Any
+    lines: Any
+    same: Any
+    pause: Any
+    longer: Any
+    delay: Any
+    later: Any
+
+
+def fold_many(
+    rows: Rows,
+    rivals: Rivals,
+    course: Course,
+    placed: Placed,
+    found: Found,
+    marks: Marks,
+    memory: Memory,
+    tally: Tally,
+) -> None:
+    """Count the lines of every patient under many rule sets; patients are folded anew only where it can matter."""
+    for patient in range(len(rows.offset) - 1):
+        folds = 0
+        for rival in range(len(rivals.limits)):
+            chosen = rivals.limits[rival]
+            limits = Limits(
+                chosen[0], chosen[1], chosen[2], chosen[3], chosen[4], chosen[5], chosen[6], chosen[7], chosen[8],
+                chosen[9], chosen[10],
+            )  # fmt: skip
+            known = 0
+            while known < folds and not holds(known, rivals.kind[rival], limits, memory):
+                known += 1
+            if known == folds:
+                fold_rival(patient, rival, known, limits, rows, rivals, course, placed, found, marks, memory)
+                folds += 1
+            tally.lines[rival] += memory.lines[known]
+            tally.patients[rival] += memory.lines[known] > 0
+            tally.second[rival] += memory.lines[known] > 1
+            tally.changed[rival] += 1 - memory.same[known]
+
+
+def holds(known: int, kind: int, limits: Limits, memory: Memory) -> bool:
+    """Whether an earlier fold of the patient answers for this rule set as well."""
+    return (
+        memory.kind[known] == kind
+        and memory.pause[known] <= limits.gap < memory.longer[known]
+        and memory.delay[known] <= limits.window < memory.later[known]
+    )
+
+
+def fold_rival(
+    patient: int,
+    rival: int,
+    known: int,
+    limits: Limits,
+    rows: Rows,
+    rivals: Rivals,
+    course: Course,
+    placed: Placed,
+    found: Found,
+    marks: Marks,
+    memory: Memory,
+) -> None:
+    """Fold one patient under one rule set, and keep what came of it; the first rule set's lines stay for comparison."""
+    every, at, stop = rivals.traits, rows.offset[patient], rows.offset[patient + 1]
+    traits = Traits(
+        every.ignored[rival], every.companion[rival], every.exempt[rival], every.switch[rival],
+        every.adding[rival], every.sets[rival], every.lead[rival],
+    )  # fmt: skip
+    for i in range(at, stop):
+        agent = rows.agent[i]
+        marks.held[agent] = -1
+        marks.beside[agent] = -1
+        marks.led[traits.lead[agent]] = -1
+    lines = fold_patient(patient, at, rows, traits, limits, course, placed, found, marks)
+    if rival == 0:
+        for i in range(at, stop):
+            memory.line[i] = placed.line[i]
+            memory.fresh[i] = placed.fresh[i]
+        for line in range(at, lines):
+            memory.started[line] = rows.start[found.opening[line]]
+    memory.kind[known] = rivals.kind[rival]
+    memory.same[known] = 1
+    if rival > 0 and (
+        lines - at != memory.lines[0] or not same_lines(at, stop, lines, rows, placed, found, memory)
+    ):
+        memory.same[known] = 0
+    memory.lines[known] = lines - at
+    reach(at, stop, known, limits, rows, placed, found, memory)
+
+
+def same_lines(
+    at: int, stop: int, lines: int, rows: Rows, placed: Placed, found: Found, memory: Memory
+) -> bool:
+    """Whether as many lines as the first rule set's start on the same days with the same regimens."""
+    for line in range(at, lines):
+        if rows.start[found.opening[line]] != memory.started[line]:
+            return False
+    for i in range(at, stop):
+        mine, other = placed.fresh[i] == 1, memory.fresh[i] == 1
+        if mine and other and placed.line[i] == memory.line[i]:
+            continue
+        if mine and not among(rows.agent[i], placed.line[i], at, stop, rows, memory.line, memory.fresh):
+            return False
+        if other and not among(rows.agent[i], memory.line[i], at, stop, rows, placed.line, placed.fresh):
+            return False
+    return True
+
+
+def among(agent: int, line: int, at: int, stop: int, rows: Rows, lines: Any, fresh: Any) -> bool:
+    """Whether an agent is in the regimen of a line."""
+    found = False
+    for i in range(at, stop):
+        found |= fresh[i] == 1 and lines[i] == line and rows.agent[i] == agent
+    return found
+
+
+def reach(
+    at: int, stop: int, known: int, limits: Limits, rows: Rows, placed: Placed, found: Found, memory: Memory
+) -> None:
+    """The gaps and windows under which the fold that was just made would decide about every row as it did.
+
+    Gap and window are only ever compared with the pause since the open line's last day, and with the delay since its
+    first: between two neighbours of these no comparison turns out otherwise.
+    """
+    pause, longer, delay, later = -NEVER, NEVER, -NEVER, NEVER
+    line, opened, last = -1, 0, 0
+    day = at
+    while day < stop:
+        until = day
+        while until < stop and rows.start[until] == rows.start[day]:
+            until += 1
+        if line >= 0:
+            since, after = rows.start[day] - last, rows.start[day] - opened
+            if since > limits.gap:
+                longer = min(longer, since)
+            else:
+                pause = max(pause, since)
+            if after > limits.window:
+                later = min(later, after)
+            else:
+                delay = max(delay, after)
+        for i in range(day, until):
+            if placed.line[i] >= 0 and placed.rule[i] > UNCONFIRMED:
+                if placed.line[i] != line:
+                    line, last = placed.line[i], rows.start[i]
+                    opened = last
+                last = max(last, rows.end[i])
+        day = until
+    memory.pause[known] = pause
+    memory.longer[known] = longer
+    memory.delay[known] = delay
+    memory.later[known] = later
