@@ -180,7 +180,8 @@ def course(patients: pl.Series, courses: Courses) -> Course:
 def _behind(patients: pl.Series, dated: pl.DataFrame) -> tuple[Array, pl.DataFrame]:
     """Offsets of each patient's rows, and the rows sorted by patient and day."""
     places = pl.DataFrame({"patient": patients, "@place": np.arange(len(patients), dtype=np.int32)})
-    rows = dated.drop_nulls().join(places, on="patient", how="inner").sort("@place", "day")
+    known = dated.drop_nulls().cast({"patient": patients.dtype})
+    rows = known.join(places, on="patient", how="inner").sort("@place", "day")
     offset = np.zeros(len(patients) + 1, np.int64)
     np.cumsum(np.bincount(rows["@place"].to_numpy(), minlength=len(patients)), out=offset[1:])
     return offset, rows
