@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Comparisons,
         Contrasted,
         Curved,
+        FittedCurve,
         Grown,
         Judged,
         Level,
@@ -30,7 +31,7 @@ def value(estimate: Estimate, house: House) -> Cell:
     """`0.0125 (0.0101 to 0.0155)`; a missing number is a dash with its reason below."""
     if math.isnan(estimate.value):
         return Cell(DASH, notes=(f"{estimate.reason or 'no value'}.".capitalize(),))
-    digits = decimals(estimate.value)
+    digits = _digits(estimate)
     text = number(estimate.value, digits, house.style)
     parts: tuple[tuple[str, float], ...] = ()
     if not math.isnan(estimate.lower):
@@ -38,6 +39,13 @@ def value(estimate: Estimate, house: House) -> Cell:
         parts = (("lower", estimate.lower), ("upper", estimate.upper))
     notes = (f"{estimate.reason}.".capitalize(),) if estimate.reason else ()
     return Cell(text, estimate.value, parts, notes)
+
+
+def _digits(estimate: Estimate) -> int:
+    """Decimals of a number: of its larger limit where its interval holds 0, since then its own digits say nothing."""
+    if estimate.lower < 0 < estimate.upper and math.isfinite(estimate.upper - estimate.lower):
+        return decimals(max(-estimate.lower, estimate.upper))
+    return decimals(estimate.value)
 
 
 def _limits(estimate: Estimate, digits: int, house: House) -> str:
@@ -208,38 +216,44 @@ def comparison(content: Curved, house: House, banner: str | None) -> Table:
 
 
 def fitted(content: Curved, house: House, banner: str | None) -> Table:
-    """Every curve: its parameters with the intervals asked for, and how well it fits."""
-    names = [name for name, _ in content.fitted[0].parameters]
+    """Every curve: its free parameters with the intervals asked for, and how well it fits."""
+    first = content.fitted[0].parameters
+    held = [(name, estimate) for name, estimate in first if estimate.method == "held"]
+    names = [name for name, estimate in first if estimate.method != "held"]
     rows = [
         Row(
             f"{one.label}, {one.experiment}" if one.experiment else one.label,
             (
-                Cell(str(one.wells), one.wells),
-                *(value(estimate, house) for _, estimate in one.parameters),
-                plain(one.r_squared, house),
-                plain(one.residual_sd, house),
-                Cell(house.p(one.lack_of_fit).text, None if math.isnan(one.lack_of_fit) else one.lack_of_fit),
+                *(value(estimate, house) for name, estimate in one.parameters if name in names),
+                _fit_of(one, house),
             ),
             notes=tuple(f"{note}." for note in one.notes),
         )
         for one in content.fitted
     ]
     method = next((e.method for one in content.fitted for _, e in one.parameters if e.method != "held"), "")
-    columns = (
-        Column("Wells"),
-        *(Column(f"{name}\n(95% CI)") for name in names),
-        Column("R²"),
-        Column("Residual SD"),
-        Column("Lack of fit, p"),
-    )
+    columns = (*(Column(f"{name}\n(95% CI)") for name in names), Column("R²\n(residual SD)"))
     notes = (
         f"Intervals of one curve ({method}) cover its wells, not repeats of the experiment. R² and residual SD are of "
-        "wells; lack of fit: F test against the dose means.",
+        "wells; a lack of fit (F test against the dose means, p in the CSV) is noted below 0.01.",
+        *(f"Held: {name} = {estimate.value:g}." for name, estimate in held),
     )
     return Table(
         f"{content.heading.id}-parameters", "", f"{content.heading.title}: every experiment's curve", columns,
         tuple(rows), notes, banner, "Culture, experiment",
     )  # fmt: skip
+
+
+def _fit_of(one: FittedCurve, house: House) -> Cell:
+    if math.isnan(one.r_squared):
+        return Cell(DASH)
+    shown = f"{number(one.r_squared, 2, house.style)}"
+    if math.isnan(one.residual_sd):
+        return Cell(shown, one.r_squared)
+    lack = () if math.isnan(one.lack_of_fit) else (("lack of fit p", one.lack_of_fit),)
+    spread = number(one.residual_sd, max(2, decimals(one.residual_sd) - 1), house.style)
+    parts = (("residual sd", one.residual_sd), ("wells", one.wells), *lack)
+    return Cell(f"{shown} ({spread})", one.r_squared, parts)
 
 
 def curve_tests(content: Curved, house: House, banner: str | None) -> Table:

@@ -10,7 +10,9 @@ import polars as pl
 
 from sequela.bench import readouts
 from sequela.bench.exposures import residues
+from sequela.core.errors import DataError
 from sequela.core.estimate import Estimate
+from sequela.core.finding import Finding, Where
 from sequela.core.readings import Readings
 from sequela.estimates.doseresponse import dose_response, mean_curve
 from sequela.estimates.experiments import Compared, against_reference, anova
@@ -39,7 +41,6 @@ from sequela.walk.bench_image_analyses import blot_readings, blots
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sequela.core.finding import Finding
     from sequela.estimates.doseresponse import Fit
     from sequela.study.bench import BenchAnalysis, Quality
     from sequela.walk.bench import Benched
@@ -52,6 +53,7 @@ RESPONSES = {
 }
 DOSES = ("ic50", "ec50")
 QUANTITIES = {"ic50": "IC50", "ec50": "EC50", "emax": "Emax", "auc": "AUC"}
+GR_QUANTITIES = {"ic50": "GR50", "ec50": "GEC50", "emax": "GRmax", "auc": "area under GR"}
 
 
 def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
@@ -153,11 +155,12 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
         readings, quantity, said = blot_readings(analysis, assay, benched)
         notes.extend(said)
     elif analysis.response == "invasion":
-        readings, lost = readouts.invasion(frame, _rates(analysis, benched), assay.hours)
-        if analysis.per_growth:
-            notes.append("Counts are divided by the culture's growth over the hours of the assay.")
+        rates = _rates(analysis, benched)
+        readings, lost = readouts.invasion(frame, rates, assay.hours)
+        if rates is not None:
+            notes += _adjusted(readings, readouts.invasion(frame, None, assay.hours)[0], rates, benched)
         if lost:
-            notes.append(f"{lost} inserts have no growth rate and are left out.")
+            notes.append(f"{lost} inserts have no growth rate or no hours, and are left out.")
     else:
         rows = readouts.select(frame, agent=analysis.agent, dose=analysis.dose, hours=analysis.hours)
         readings = (
@@ -167,6 +170,10 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
         )
         if analysis.dose is None and analysis.response == "viability":
             readings = readings.take(readings.dose > 0)
+        if (doses := len(np.unique(readings.dose))) > 1:
+            notes.append(f"Wells of {doses} doses are averaged: `dose` chooses one.")
+    if not len(readings):
+        raise DataError(_nothing_left(analysis))
     readings = _ordered(readings, analysis.cultures, benched)
     spoken = quantity.lower() if analysis.response in RESPONSES else quantity
     compared = _compare(readings, analysis, benched, spoken, analysis.scale)
@@ -184,6 +191,44 @@ def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple
         (*notes, *left_in_medium(analysis, benched, readings)),
     )  # fmt: skip
     return content, ()
+
+
+def _nothing_left(analysis: Contrast) -> Finding:
+    remedy = "look at the findings; an invasion that is adjusted for growth needs `hours` and a growth rate"
+    return Finding(
+        "B261",
+        "error",
+        f"`{analysis.id}` has no value of any culture",
+        Where(field=analysis.assay),
+        remedy=remedy,
+    )
+
+
+def _adjusted(
+    readings: Readings, bare: Readings, rates: Mapping[tuple[str, str], float], benched: Benched
+) -> list[str]:
+    """What the adjustment did: the unadjusted means, and where a culture's mean rate stood in for an experiment's."""
+    means = ", ".join(
+        f"{label} {mean:.3g}" for label, mean in _means_of(_of(bare, readings), benched).items()
+    )
+    found = [
+        f"Counts are divided by the culture's growth over the hours of the assay; undivided means: {means}."
+    ]
+    pairs = sorted(set(zip(readings.condition.tolist(), readings.experiment.tolist(), strict=True)))
+    lent = [
+        f"{culture} in {name or 'no named experiment'}"
+        for culture, name in pairs
+        if (culture, name) not in rates
+    ]
+    if lent:
+        found.append(
+            f"The culture's mean growth rate stands in where the experiment has none: {', '.join(lent)}."
+        )
+    return found
+
+
+def _of(bare: Readings, kept: Readings) -> Readings:
+    return bare.take(np.isin(bare.condition, kept.conditions))
 
 
 def _rates(analysis: Contrast, benched: Benched) -> Mapping[tuple[str, str], float] | None:
@@ -258,7 +303,8 @@ def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tup
         for name, fit in fits.items()
         if name not in values.conditions
     }
-    compared = _compare(values, analysis, benched, QUANTITIES[analysis.quantity], scale, absent)
+    names = GR_QUANTITIES if analysis.response == "gr" else QUANTITIES
+    compared = _compare(values, analysis, benched, names[analysis.quantity], scale, absent)
     content = Curved(
         _heading(analysis, benched, f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""),
         RESPONSES[analysis.response], assay.dose_unit,
@@ -338,8 +384,19 @@ def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:
     lower = np.where(np.isnan(lower), middle, lower)
     upper = np.where(np.isnan(upper), middle, upper)
     seen = slice(None) if not np.isnan(middle).any() else slice(0)
+    each = tuple((one.experiment, one.predict(grid)) for one in parts if np.isfinite(one.theta).all())
     return DoseCurve(
-        label, dose, response, names, residual, grid[seen], middle[seen], lower[seen], upper[seen], mark
+        label,
+        dose,
+        response,
+        names,
+        residual,
+        grid[seen],
+        middle[seen],
+        lower[seen],
+        upper[seen],
+        mark,
+        each,
     )
 
 

@@ -83,12 +83,17 @@ def _scatter(told: MixedComparison) -> str:
         return ""
     sds = told.effects.sd
     levels = [
-        f"between {level}s "
-        + ", ".join(f"{WORDS[name]} {sd:.2g}" for (own, name), sd in sds.items() if own == level)
+        f"{level}s ("
+        + ", ".join(f"{_lower(WORDS[name])}: {sd:.2g}" for (own, name), sd in sds.items() if own == level)
+        + ")"
         for level in dict.fromkeys(level for level, _ in sds)
     ]
-    wells = f"wells {told.effects.residual_sd:.2g}"
-    return "SD on the scale of the fit (doses: natural logarithm): " + "; ".join([*levels, wells])
+    wells = f"wells ({told.effects.residual_sd:.2g})"
+    return "SD, of doses that of the natural logarithm, between " + ", ".join([*levels, wells])
+
+
+def _lower(word: str) -> str:
+    return word if word.isupper() or word.startswith("EC") else word.lower()
 
 
 def _wells(

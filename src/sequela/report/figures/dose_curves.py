@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 HEIGHT: Final = 66.0
 RESIDUALS: Final = 20.0
 EXPLAINED: Final = (
-    "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; lines: mean of "
-    "the experiments' curves with 95% bands; triangles: the dose read off. Lower panel: residuals of wells from the "
-    "curve of their experiment."
+    "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; thick lines: mean "
+    "of the experiments' curves with 95% bands, thin lines: each experiment's; triangles: the dose read off. Lower "
+    "panel: residuals of wells from the curve of their experiment."
 )
 
 
@@ -42,7 +42,7 @@ class DoseCurve:
     """One culture: its wells (dose, response, experiment, residual), and its curve with limits on a grid.
 
     `grid` and what belongs to it are empty where nothing could be fitted; `mark` is the dose that is read off,
-    NaN where there is none.
+    NaN where there is none; `each` the curves of the experiments on the grid, by name.
     """
 
     name: str
@@ -55,6 +55,7 @@ class DoseCurve:
     lower: NDArray[Any]
     upper: NDArray[Any]
     mark: float
+    each: tuple[tuple[str, NDArray[Any]], ...] = ()
 
 
 def dose_curves(
@@ -102,7 +103,13 @@ def dose_curves(
                 "curve": [float(v) for one in curves for v in one.middle],
                 "lower": [float(v) for one in curves for v in one.lower],
                 "upper": [float(v) for one in curves for v in one.upper],
-            }
+            },
+            "experiments": {
+                "culture": [one.name for one in curves for _, own in one.each for _ in own],
+                "experiment": [name for one in curves for name, own in one.each for _ in own],
+                "dose": [float(v) for one in curves for _ in one.each for v in one.grid],
+                "curve": [float(v) for one in curves for _, own in one.each for v in own],
+            },
         },
     )
 
@@ -118,7 +125,9 @@ def _draw(curves: Sequence[DoseCurve], x_label: str, y_label: str, whole: float,
     if untreated:
         x = type(x)(x.low, x.high, ((zero, "0"), *(t for t in x.ticks if t[0] >= least * 0.9)), True, x.label)
     responses = np.concatenate([one.response for one in curves])
-    y = linear(min(0.0, float(responses.min())), float(responses.max()) * 1.03, y_label)
+    bands = [v for one in curves for v in (one.lower, one.upper) if len(v)]
+    seen = np.concatenate([responses, *(np.clip(v, *_room(responses)) for v in bands)])
+    y = linear(min(0.0, float(seen.min())), float(seen.max()) * 1.03, y_label)
     left_over = np.concatenate([one.residual[~np.isnan(one.residual)] for one in curves])
     size = max(float(np.abs(left_over).max()) if len(left_over) else 1.0, 1e-9) * 1.1
     below = linear(-size, size, "Residual", 3)
@@ -162,11 +171,19 @@ def _broken(page: Page, x: float, y: float) -> None:
         page.line((x + shift - 0.4, x + shift + 0.4), (y + 1.0, y - 1.0), width=0.6, zorder=6)
 
 
+def _room(responses: NDArray[Any]) -> tuple[float, float]:
+    """How far a band may stretch the axis: a third of the responses' range beyond them."""
+    low, high = float(responses.min()), float(responses.max())
+    return low - (high - low) / 3, high + (high - low) / 3
+
+
 def _one(axes: Any, rest: Any, one: DoseCurve, look: Look, zero: float, floor: float) -> None:
     line = look.hue.line
     at = np.where(one.dose > 0, one.dose, zero) * look.aside
     axes.plot(at, one.response, "o", markersize=1.7, color=tint(line, 0.4), markeredgewidth=0, zorder=2)
     rest.plot(at, one.residual, "o", markersize=1.7, color=tint(line, 0.6), markeredgewidth=0, zorder=2)
+    for _, own in one.each if len(one.each) > 1 else ():
+        axes.plot(one.grid, own, color=tint(line, 0.45), linewidth=0.5, zorder=2)
     keys = list(zip(one.experiments, one.dose.tolist(), strict=True))
     cells = {
         key: np.mean([v for v, own in zip(one.response, keys, strict=True) if own == key])
