@@ -76,7 +76,7 @@ class BenchPages:
 
     study: Study
     house: House
-    cultures: Table
+    cultures: tuple[Table, ...]
     rows: Table
     parts: tuple[Part, ...]
     contents: tuple[BenchContent, ...]
@@ -96,9 +96,9 @@ class BenchPages:
     ) -> BenchPages:
         """Lay out the contents of a run; `banner` stands on every page, `warning` on what is simulated in part."""
         house = House.of(study.report.style, study.report.time_unit, banner)
-        assays = tuple(name for name, _, _ in who[0].read) if who else ()
-        cultures = replace(tabulate.cultures(who, assays, house), number="Table 1")
-        tables, figures = count(2), count(1)
+        tables, figures = count(1), count(1)
+        told = (tabulate.cultures(who, house), tabulate.readings(who, house)) if who else ()
+        cultures = tuple(replace(table, number=f"Table {next(tables)}") for table in told)
         parts = tuple(
             _numbered(
                 _part(content, house, banner or (warning if content.simulated else None)), tables, figures
@@ -110,7 +110,7 @@ class BenchPages:
     @property
     def tables(self) -> tuple[Table, ...]:
         """Every table, in reading order."""
-        return (self.cultures, self.rows, *(table for part in self.parts for table in part.tables))
+        return (*self.cultures, self.rows, *(table for part in self.parts for table in part.tables))
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -121,8 +121,10 @@ class BenchPages:
         """Save the figures under `directory` and lay out the page around them."""
         drawn = {figure.id: save(figure, directory / "figures") for figure in self.figures}
         about = self.study.study
-        sections = [Section("answer", "At a glance", self._first_page()),
-                    Section("cultures", "Cultures and what they lived through", (_table(self.cultures),))]  # fmt: skip
+        sections = [Section("answer", "At a glance", self._first_page())]
+        if self.cultures:
+            about_them = tuple(map(_table, self.cultures))
+            sections.append(Section("cultures", "Cultures and what they lived through", about_them))
         for part in self.parts:
             blocks: list[Block] = [Paragraph(part.words)] if part.words else []
             numbers = _numbers_of(part)
@@ -244,7 +246,7 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             tables = biopsy_tables.all_tables(content, house, banner)
             figures = [biopsy_figure(content.slopes, content.slides, id=heading.id, title=heading.title, banner=banner,
                                      note=" ".join(content.notes), pixel_um=content.pixel_um)]  # fmt: skip
-    words = tabulate.micro(heading.population)
+    words = _opened(tabulate.micro(heading.population))
     return Part(heading.id, heading.title, heading.number, words, tuple(tables), tuple(figures))
 
 
@@ -261,10 +263,17 @@ def _blots(content: Blotted, house: House, banner: str | None) -> tuple[list[Tab
     return tables, figures
 
 
+def _opened(text: str) -> str:
+    """A sentence's first word with a capital, unless it is a name of its own such as pHER2."""
+    first = text.split(",")[0].split(" ")[0]
+    return text[:1].upper() + text[1:] if first.islower() and first.rstrip(".").isalpha() else text
+
+
 def _note(told: Comparisons) -> str:
     if not told.recommended or told.scheme == "none":
         return ""
-    return f"Stars: {in_words(told.scheme)} ({told.recommended[0].effect.method}, {told.adjustment})."
+    words = tabulate.adjusted_in_words(told)
+    return f"Stars: {in_words(told.scheme)} ({told.recommended[0].effect.method}). {words}"
 
 
 def _numbered(part: Part, tables: count[int], figures: count[int]) -> Part:

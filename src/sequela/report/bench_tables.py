@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sequela.core.wording import DASH, decimals, interval, number
 from sequela.report.stars import in_words, stars
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
         Who,
     )
     from sequela.report.content_tables import House
+
+ADJUSTMENTS: Final = {
+    "bonferroni": "Bonferroni",
+    "holm": "Holm",
+    "hochberg": "Hochberg",
+    "bh": "Benjamini-Hochberg",
+}
 
 
 def value(estimate: Estimate, house: House) -> Cell:
@@ -67,22 +74,23 @@ def plain(x: float, house: House) -> Cell:
     return Cell(DASH) if math.isnan(x) else Cell(number(x, decimals(x), house.style), x)
 
 
-def cultures(who: tuple[Who, ...], assays: tuple[str, ...], house: House) -> Table:
-    """Who was read: what each culture lived through, and experiments / wells of each assay."""
-    columns = (Column("Cell line", align="left"), Column("Lived through", align="left"), *map(Column, assays))
+def cultures(who: tuple[Who, ...], house: House) -> Table:
+    """Who was read: what each culture lived through."""
+    columns = (Column("Cell line", align="left"), Column("Lived through", align="left"))
+    rows = tuple(Row(one.label, (Cell(one.line or DASH), Cell(micro(one.history)))) for one in who)
+    return Table("cultures", "", "Cultures", columns, rows, (), house.banner, "Culture")
+
+
+def readings(who: tuple[Who, ...], house: House) -> Table:
+    """How often each assay read each culture: independent experiments / usable wells, lanes or cells."""
     rows = [
-        Row(
-            one.label,
-            (
-                Cell(one.line or DASH),
-                Cell(micro(one.history)),
-                *(Cell(f"{n} / {wells}" if wells else DASH, n) for _, n, wells in one.read),
-            ),
-        )
-        for one in who
+        Row(assay, tuple(Cell(f"{n} / {wells:,}" if wells else DASH, n) for _, n, wells in found))
+        for assay, *_ in (who[0].read if who else ())
+        if (found := [read for one in who for read in one.read if read[0] == assay])
     ]
-    notes = ("Under each assay: independent experiments / usable wells. n is experiments.",)
-    return Table("cultures", "", "Cultures", columns, tuple(rows), notes, house.banner, "Culture")
+    notes = ("Independent experiments / usable wells, lanes, cells or counts. n is experiments.",)
+    columns = tuple(Column(one.label) for one in who)
+    return Table("readings", "", "What was read", columns, tuple(rows), notes, house.banner, "Assay")
 
 
 def accounts(found: tuple[Account, ...], house: House) -> Table:
@@ -169,7 +177,7 @@ def _words(told: Comparisons) -> tuple[str, ...]:
     """The notes that every comparison carries."""
     found = ["n is experiments: wells of one experiment are averaged first."]
     if told.recommended:
-        found.append(f"Adjusted for {len(told.recommended)} comparisons ({told.adjustment}).")
+        found.append(adjusted_in_words(told))
     if told.scheme != "none":
         found.append(
             f"Stars: {in_words(told.scheme)}; of the recommended test for the adjusted p, of a paper's for the raw one."
@@ -177,6 +185,14 @@ def _words(told: Comparisons) -> tuple[str, ...]:
     if told.overall is not None:
         found.append(f"All together: {told.overall}.")
     return tuple(found)
+
+
+def adjusted_in_words(told: Comparisons) -> str:
+    """How the p-values are adjusted, as a sentence."""
+    n = len(told.recommended)
+    if n < 2 or told.adjustment == "none":
+        return "One comparison: its p is not adjusted." if n < 2 else f"Not adjusted for {n} comparisons."
+    return f"Adjusted for {n} comparisons ({ADJUSTMENTS.get(told.adjustment, told.adjustment)})."
 
 
 def curves(content: Curved, house: House, banner: str | None) -> Table:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.lines import Line2D
 
-from sequela.report.bench_tables import micro
+from sequela.core.estimate import Estimate
+from sequela.estimates.experiments import Compared
+from sequela.report.bench_content import Comparisons, Who
+from sequela.report.bench_tables import adjusted_in_words, cultures, micro, readings
+from sequela.report.content_tables import House
 from sequela.report.figures.dose_curves import DoseCurve, dose_curves
 from sequela.report.figures.growth_curves import GrowthCurve, growth_curves
 from sequela.report.figures.plate import PlateMap, plate_maps
@@ -141,3 +145,25 @@ def test_a_plate_says_what_its_shades_mean():
 ])  # fmt: skip
 def test_micro_is_printed_as_a_letter(raw: str, printed: str):
     assert micro(raw) == printed
+
+
+def test_cultures_and_what_was_read_are_two_tables():
+    who = (Who("control", "BT474", "never exposed", (("MTT", 4, 160), ("cells", 0, 0))),
+           Who("T", "BT474", "trastuzumab 20 ug/ml, 61 days", (("MTT", 3, 1200), ("cells", 0, 72))))  # fmt: skip
+    house = House.of("plain", "month", None)
+    lived = cultures(who, house)
+    assert [row.cells[1].text for row in lived.rows] == ["never exposed", "trastuzumab 20 µg/ml, 61 days"]
+    read = readings(who, house)
+    assert [column.label for column in read.columns] == ["control", "T"]
+    told = {row.label: [cell.text for cell in row.cells] for row in read.rows}
+    assert told == {"MTT": ["4 / 160", "3 / 1,200"], "cells": ["–", "0 / 72"]}
+
+
+@pytest.mark.parametrize(("n", "how", "said"), [
+    (1, "holm", "One comparison: its p is not adjusted."),
+    (2, "none", "Not adjusted for 2 comparisons."),
+    (3, "holm", "Adjusted for 3 comparisons (Holm)."),
+])  # fmt: skip
+def test_what_adjusts_the_p_values_is_said_in_words(n: int, how: str, said: str):
+    one = Compared("T", "CTR", Estimate("T / CTR", 1.0), (3, 3), (9, 9), 2.0)
+    assert adjusted_in_words(Comparisons("IC50", "usual", (one,) * n, (), {}, None, how)) == said
