@@ -92,19 +92,30 @@ def coded(treatments: pl.DataFrame) -> Coded:
 def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tuple[Array, Array]:
     """Where the rows stand in order, and the number of each one's patient, in that order.
 
-    Patient, start and agent are packed into one number where they fit: one sort instead of three.
+    Patient, start, agent and place are packed into the bits of one number where they fit: sorting numbers is several
+    times faster than sorting their places.
     """
     if not len(start):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    least = int(start.min())
+    days, kinds, places = (
+        (number - 1).bit_length() for number in (int(start.max()) - least + 1, agents, len(start))
+    )
     key = _numbers(patients)
-    least, days = int(start.min()), int(start.max()) - int(start.min()) + 1
-    if (int(key.max()) + 1) * days * agents >= 2**63:
+    if int(key.max()).bit_length() + days + kinds + places > 63:
         key = np.unique(key, return_inverse=True)[1]
-    key = (key * days + (start - np.int64(least))) * agents + agent
+    key = ((key << days | (start - np.int64(least))) << kinds) | agent
     if bool(np.all(key[1:] >= key[:-1])):
-        return np.arange(len(key)), key // (days * agents)
-    order = np.argsort(key)
-    return order, key[order] // (days * agents)
+        return np.arange(len(key)), key >> (days + kinds)
+    if int(key.max()).bit_length() + places > 63:
+        order = np.argsort(key, kind="stable")
+        return order, key[order] >> (days + kinds)
+    key <<= places
+    key |= np.arange(len(key))
+    key.sort()
+    order = key & ((1 << places) - 1)
+    key >>= places + days + kinds
+    return order, key
 
 
 def _numbers(patients: pl.Series) -> Array:

@@ -102,6 +102,7 @@ def line_table(
     place = np.arange(folded.count)
     first = np.r_[True, patient[1:] != patient[:-1]][: folded.count]
     step = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
+    began, ended = _reasons(given, folded, step)
     masks, legend = _masks(given, folded, asked)
     table = pl.DataFrame(
         {
@@ -110,51 +111,40 @@ def line_table(
             "start": given.rows.start[opening],
             "end": found.last,
             "agents": masks,
+            "start_reason": began,
+            "end_reason": ended,
             "rule": _named(RULES, folded.placed.rule[opening]),
             "maintenance_start": found.maintenance,
             "beyond_progression": found.beyond,
-            "@pause": found.pause,
-            "@agent": _named(given.agents, given.rows.agent[opening]),
         }
     )
     dated = ("end", "maintenance_start", "beyond_progression")
-    last = pl.col("step").shift(-1).fill_null(1) == 1
-    return (
-        table.with_columns(
-            _why().alias("start_reason"),
-            *(pl.when(pl.col(name) != NEVER).then(pl.col(name)).alias(name) for name in dated),
-        )
-        .with_columns(
-            pl.when(~last)
-            .then(pl.col("start_reason").shift(-1))
-            .when(pl.col("end").is_null())
-            .then(pl.lit("ongoing"))
-            .otherwise(pl.lit("last treatment"))
-            .alias("end_reason")
-        )
-        .drop("@pause", "@agent"),
-        legend,
-    )
+    known = (pl.when(pl.col(name) != NEVER).then(pl.col(name)).alias(name) for name in dated)
+    return table.with_columns(known), legend
 
 
 def _named(names: Sequence[str], codes: NDArray[Any]) -> pl.Series:
     return pl.Series(names, dtype=pl.String)[codes]
 
 
-def _why() -> pl.Expr:
-    """Why a line began, in words."""
-    rule = pl.col("rule")
-    return (
-        pl.when(rule == RULES[GAP])
-        .then(pl.format("gap of {} days", "@pause"))
-        .when(rule == RULES[PROGRESSION])
-        .then(pl.format("progression, then {}", "@agent"))
-        .when(rule == RULES[NEW_LINE])
-        .then(pl.lit("decided by hand"))
-        .when(rule == RULES[NEW_DRUG])
-        .then(pl.format("new drug {}", "@agent"))
-        .otherwise(rule)
-    )
+def _reasons(given: Coded, folded: Folded, step: NDArray[Any]) -> tuple[pl.Series, pl.Series]:
+    """Why each line began and why it ended, in words: each sentence is made once, whatever the number of lines."""
+    found, opening = folded.found, folded.found.opening
+    rule, agent = folded.placed.rule[opening], given.rows.agent[opening]
+    words = ["decided by hand" if code == NEW_LINE else name for code, name in enumerate(RULES)]
+    began = rule.astype(np.int64)
+    for kind, said in ((NEW_DRUG, "new drug"), (PROGRESSION, "progression, then")):
+        mine = rule == kind
+        began[mine] = len(words) + agent[mine]
+        words += [f"{said} {name}" for name in given.agents]
+    mine = rule == GAP
+    spans, place = np.unique(found.pause[mine], return_inverse=True)
+    began[mine] = len(words) + place
+    words += [*(f"gap of {days} days" for days in spans.tolist()), "ongoing", "last treatment"]
+    last = np.append(step[1:] == 1, True)[: len(step)]
+    ended = np.where(found.last == NEVER, len(words) - 2, len(words) - 1)
+    ended[~last] = began[np.flatnonzero(~last) + 1]
+    return _named(words, began), _named(words, ended)
 
 
 def _masks(given: Coded, folded: Folded, asked: frozenset[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
