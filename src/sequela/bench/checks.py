@@ -31,6 +31,7 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
     height, width = SHAPES[plates.wells]
     wells = pl.col("well").is_not_null()
     off = pl.col("row").is_null() | (pl.col("row") > height) | (pl.col("column") > width)
+    numbered = pl.col("well").str.contains(r"^\d+$")  # a running number names a well, and no place
     twice = pl.struct("experiment", "plate", "well", "hours", "field").is_duplicated()
     beyond = pl.col("saturated")
     over = beyond.is_not_null() | (pl.col("value") > ceiling if ceiling else pl.lit(value=False))
@@ -45,7 +46,7 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
              "fill in the value, or say why it is left out: `exclude`"),
         Rule("B202", "the dose is negative", pl.col("dose") < 0, "dose", "0 (the control) or a positive number",
              "correct the dose"),
-        Rule("B203", "the well is not on the plate", wells & off, "well", corner,
+        Rule("B203", "the well is not on the plate", wells & off & ~numbered, "well", corner,
              "correct the well, or the size of the plates: [plates] wells"),
         Rule("B204", "the well is there more than once", wells & twice, "well", "each well once a time and field",
              "take the wrong rows out; none of them is used"),

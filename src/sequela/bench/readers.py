@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sequela.core.errors import DataError
@@ -13,6 +14,8 @@ from sequela.records.kinetics import find_reads
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import polars as pl
 
     from sequela.records.source import Source
     from sequela.study.bench import Assay
@@ -107,4 +110,19 @@ def unmatched(
                 Finding("B106", "note", f"{len(names)} {message}", Where(str(path), field=plate), shown,
                         "a layout of this plate", "look whether the layout belongs to this plate")
             )  # fmt: skip
+    return tuple(findings)
+
+
+def strange_plates(frame: pl.DataFrame, assay: Assay, name: str) -> tuple[Finding, ...]:
+    """B107: `experiments` names plates that no row is of."""
+    known = frame["plate"].drop_nulls().unique(maintain_order=True).to_list()
+    findings: list[Finding] = []
+    for plate in (plate for plate in assay.experiments if plate not in known):
+        near = get_close_matches(plate, known, 1)
+        hint = f": did you mean `{near[0]}`?" if near else ""
+        shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+        findings.append(
+            Finding("B107", "warning", f"there is no plate `{plate}`{hint}", Where(field=f"assays.{name}.experiments"),
+                    plate, shown or "no plate is named", "name the plates as the files do")
+        )  # fmt: skip
     return tuple(findings)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.bench.layouts import read_layout
-from sequela.bench.readers import plates_of, unmatched, untold
+from sequela.bench.readers import plates_of, strange_plates, unmatched, untold
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.columns import typed
@@ -104,14 +104,13 @@ def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
         files = find(_source(name, assay, {}), base)
         frame, findings, hashes = _from_grids(name, assay, plates, files, base, above)
     else:
-        text: dict[str, Kind] = dict.fromkeys(
-            FIELDS, "text"
-        )  # what a reader writes in place of a number must be seen first
-        told, findings, hashes = _long(name, assay, text, ("value", "culture"), base)
+        text: dict[str, Kind] = dict.fromkeys(FIELDS, "text")  # a reader's words must be seen before numbers
+        needed = ("value",) if assay.culture else ("value", "culture")
+        told, findings, hashes = _long(name, assay, text, needed, base)
         frame, typing = _typed(name, assay, told)
         findings += typing
     whole = _completed(frame, assay).with_columns(pl.lit(None, pl.String).alias("unused"))
-    return Observed(whole, tuple(findings), hashes, above)
+    return Observed(whole, (*findings, *strange_plates(whole, assay, name)), hashes, above)
 
 
 def tabulated(name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...], base: Path) -> Observed:
@@ -257,6 +256,9 @@ def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:
     whole = frame.with_columns(absent).with_row_index("_row")
     by_plate = pl.col("plate").replace_strict(assay.experiments, default=None, return_dtype=pl.String)
     places = [well_place(well or "") for well in whole["well"]]
+    if assay.culture and "culture" not in frame.columns:
+        cells = pl.when(pl.col("role").fill_null("") != "blank").then(pl.lit(assay.culture))
+        whole = whole.with_columns(cells.alias("culture"))
     return whole.with_columns(
         pl.coalesce("experiment", by_plate).alias("experiment"),
         pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),

@@ -101,7 +101,8 @@ class Assay(Part):
         ".", description="decimal sign of numbers (long); of a grid both are understood"
     )
     read: str | None = Field(
-        None, description="which grids of a file: those with this text left of the 1 or above it, such as 570 (grid)"
+        None,
+        description="which grids of a file: those with this text left of the 1 or above it, such as 570 (grid)",
     )
     encoding: str = Field("utf-8", description="of a text file")
     columns: dict[str, str] = Field(
@@ -114,6 +115,9 @@ class Assay(Part):
     )
     plate_hours: dict[str, float] = Field(
         {}, description="plate = hours of its read, where neither file nor layout says so (grid)"
+    )
+    culture: str | None = Field(
+        None, description="of every row, where the file has one culture and no column"
     )
     agent: str | None = Field(None, description="what is dosed, where the rows do not say so")
     dose_unit: DoseUnit = Field("", description="of the doses")

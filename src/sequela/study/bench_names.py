@@ -76,6 +76,8 @@ def _assays(study: BenchStudy) -> Iterator[Fault]:
     for name, assay in study.assays.items():
         if assay.agent is not None and assay.agent not in study.agents:
             yield ("assays", name, "agent"), _unknown("agent", assay.agent, study.agents)
+        if isinstance(assay, Assay) and assay.culture is not None and assay.culture not in study.cultures:
+            yield ("assays", name, "culture"), _unknown("culture", assay.culture, study.cultures)
         if isinstance(assay, Assay):
             yield from _media(name, assay, study)
             yield from _arrangement(name, assay)

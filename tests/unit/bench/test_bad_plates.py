@@ -262,3 +262,61 @@ def test_a_file_without_the_column_says_which_assay(tmp_path):
 def test_a_mapped_field_that_does_not_exist(tmp_path):
     with pytest.raises(DataError, match="B101"):
         walk_bench(study(tmp_path, wells(), more='columns = { vlaue = "value" }'))
+
+
+def test_one_culture_may_be_said_by_the_assay(tmp_path):
+    rows = [[*row[:3], *row[4:]] for row in wells() if row[3] != "B"]
+    header = (*HEADER[:3], *HEADER[4:])
+    protocol = study(tmp_path, rows, more='culture = "A"', header=header)
+    assert codes(protocol) == set()
+    frame = walk_bench(protocol).frames["viability"]
+    assert set(frame.filter(frame["role"] != "blank")["culture"]) == {"A"}
+    assert frame.filter(frame["role"] == "blank")["culture"].null_count() == 9
+    with pytest.raises(StudyError, match="S107"):
+        study(tmp_path, rows, more='culture = "Z"', header=header)
+
+
+def test_running_numbers_are_names_of_wells(tmp_path):
+    def change(rows):
+        for n, row in enumerate(rows):
+            row[2] = str(n + 1)
+        return rows
+
+    assert codes(study(tmp_path, wells(change=change))) == set()
+
+
+def test_a_plate_that_no_file_has(tmp_path):
+    rows = [row[1:] for row in wells()]
+    more = 'experiments = {p1 = "1", p2 = "2", p33 = "3"}'
+    protocol = study(tmp_path, rows, more=more, header=HEADER[1:])
+    (found,) = [finding for finding in walk_bench(protocol).findings if finding.code == "B107"]
+    assert "did you mean `p3`?" in found.message
+    assert "B211" in codes(protocol)
+
+
+@pytest.mark.parametrize("value", ["0", "-3"])
+def test_a_start_of_the_dose_that_is_no_dose(tmp_path, value):
+    """Dose 0 is the untreated; a negative one is named and not used, with its line."""
+    protocol = study(tmp_path, wells(change=put(2, "dose", value)))
+    bad = [finding for finding in walk_bench(protocol).findings if finding.code == "B202"]
+    assert [finding.where.line for finding in bad] == ([] if value == "0" else [4])
+    frame = walk_bench(protocol).frames["viability"]
+    assert frame["role"][2] == ("control" if value == "0" else "sample")
+
+
+def test_layouts_that_are_swapped_between_plates(tmp_path):
+    """Wells of two plates exchanged: controls are no longer above the blanks, on that plate alone."""
+    rows = []
+    for e in (1, 2, 3):
+        for row in range(8):
+            for column in range(1, 13):
+                blank = (column <= 2) if e != 2 else (column > 10)
+                dose = 0 if 2 < column < 6 else column - 5
+                signal = 0.05 if blank else 1.05 / (1 + max(dose, 0))
+                said = column <= 2  # the layout of plates 1 and 3, for all
+                name = f"{'ABCDEFGH'[row]}{column}"
+                rows.append([str(e), f"p{e}", name, "" if said else "A", "blank" if said else "", "" if said else str(max(dose, 0)), f"{signal:.3f}"])  # fmt: skip
+    walked = walk_bench(study(tmp_path, rows))
+    named = {(finding.code, str(finding.where.field)) for finding in walked.findings}
+    assert ("B240", "p2") in named or ("B232", "p2") in named
+    assert not {field for code, field in named if code in ("B232", "B240")} - {"p2"}

@@ -197,13 +197,13 @@ def _flaw(
     doses, free = len(np.unique(curve.dose)), int((row.low < row.high).sum())
     if doses < free or not (curve.dose > 0).any():
         return f"too few doses: {doses} for {free} free parameters"
-    if not converged or not np.isfinite(theta).all():
-        return "the fit did not converge"
     if np.ptp(curve.response) == 0:
         return "no effect of dose: every response is the same"
     flat = tests["flat"]
     if flat.p >= 0.05:
         return f"no effect of dose: a constant fits as well (F test p = {flat.p:.2g})"
+    if not converged or not np.isfinite(theta).all():
+        return "the fit did not converge"
     return _poor(curve, row, theta, robust)
 
 
