@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sequela.core.wording import DASH, decimals, number
+from sequela.report.figures.rasters import footnotes
 from sequela.report.figures.superplot import bar_of
 from sequela.report.tables import Cell, Column, Row, Table
 
@@ -65,7 +66,7 @@ def blots(content: Blotted, house: House, banner: str | None) -> Table:
         Column("Not detected", "Bands"),
         Column("Turned by"),
     )
-    notes = tuple(dict.fromkeys(text for one in content.blots for text in one.notes))
+    notes = footnotes(finding for one in content.blots for finding in one.findings)
     title = f"{content.heading.title}: blots"
     return Table(f"{content.heading.id}-blots", "", title, columns, tuple(rows), notes, banner, "Blot")
 

@@ -131,6 +131,16 @@ def test_pixels_are_averaged_to_print_resolution_and_never_multiplied():
     assert shrunk(big[:10, :10], Box(0, 0, 100, 100)).shape == (10, 10, 3)
 
 
+def test_one_footnote_names_every_file_that_it_is_about():
+    sources = [
+        picture((invented_blot(np.random.default_rng(at), AMOUNTS) // 16).astype(np.uint8), f"{at}.png")
+        for at in (1, 2)
+    ]
+    shown = [labelled(measure_blot(one, lanes=4, bands=["HER2", "HSP70"])) for one in sources]
+    told = [word for word in words(blot_figure(shown, [])) if "256 steps" in word]
+    assert told == ["! 1.png, 2.png: 8 bits: 256 steps between black and white."]
+
+
 def test_saturated_pixels_are_painted_bands_marked_and_the_footnote_says_it():
     _, blot = measured(ceiling=1500)
     figure = blot_figure([labelled(blot)], [quantified([blot])])

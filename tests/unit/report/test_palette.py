@@ -9,6 +9,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from sequela.report.figures.fields import CELL, NUCLEUS
+from sequela.report.figures.rasters import MARK
 from sequela.report.palette import INK, MUTED, PALETTE, PAPER, WARNING, tint
 
 LINEAR_TO_XYZ = np.array(
@@ -111,6 +113,16 @@ def test_lines_and_words_have_contrast_on_white() -> None:
     assert all(contrast(colour.line, PAPER) >= 3 for colour in PALETTE)
     assert all(contrast(colour.text, PAPER) >= 4.5 for colour in PALETTE)
     assert all(contrast(colour, PAPER) >= 4.5 for colour in (INK, MUTED, WARNING))
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_outlines_in_pictures_stay_apart_and_off_the_dark(vision: str) -> None:
+    assert nearest([CELL, NUCLEUS, PAPER], vision) >= 17.5
+    assert nearest(["#FF00FF", "#00FF00"], vision) >= 45  # two stains
+    assert (
+        nearest(["#{:02X}{:02X}{:02X}".format(*MARK), PAPER, "#000000"], vision) >= 35
+    )  # the camera's limit
+    assert all(contrast(colour, "#000000") >= 7 for colour in (CELL, NUCLEUS))
 
 
 def test_ink_is_readable_on_every_fill() -> None:

@@ -12,7 +12,7 @@ from sequela.core.wording import number
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, clean, head_room, line_height, wrap
 from sequela.report.figures.plot import SIZE, SMALL, Scale, draw_axes, legend, linear, y_room
-from sequela.report.figures.rasters import NOTED, bar_length
+from sequela.report.figures.rasters import NOTED, bar_length, footnotes
 from sequela.report.figures.slides import GAP, Slide, densities, draw_slide, slide_height
 from sequela.report.figures.superplot import MARKS
 from sequela.report.palette import MUTED, PALETTE, WARNING, colour
@@ -185,7 +185,7 @@ def _draw(
     rows = [slopes[start : start + ABREAST] for start in range(0, len(slopes), ABREAST)]
     row = line_height(SIZE) + 2.0 + TALL + 5.0 + 3 * line_height(SMALL) + 3.0
     key = 2 * line_height(SMALL) + 1.0 if slopes else 0.0
-    texts = dict.fromkeys(text for one in slides for text in one.notes)
+    texts = footnotes(finding for one in slides for finding in one.findings)
     lines = [line for text in texts for line in wrap(f"! {clean(text)}", whole, NOTED)]
     bottom = top + pictures + len(rows) * row + key
     page = Page(whole, bottom + len(lines) * line_height(NOTED) + 0.5, banner)

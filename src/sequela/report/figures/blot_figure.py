@@ -11,7 +11,7 @@ from sequela.report.figures.blot_strips import BlotPicture, Plan, draw_blot, pla
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, clean, head_room, line_height, wrap
 from sequela.report.figures.plot import SIZE, ratios, y_room
-from sequela.report.figures.rasters import NOTED
+from sequela.report.figures.rasters import NOTED, footnotes
 from sequela.report.figures.superplot import (
     counted,
     draw_groups,
@@ -80,7 +80,7 @@ def blot_figure(
         windows: outline the rectangle in which each band was measured.
         banner: a warning printed in the picture.
     """
-    notes = tuple(dict.fromkeys(text for one in blots for text in one.notes))
+    notes = footnotes(finding for one in blots for finding in one.findings)
     return Figure(
         id=id,
         title=title,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sequela.core.wording import number
 from sequela.report.figures.page import Box, Page, clean, line_height, width_of, wrap
 from sequela.report.figures.plot import SIZE, SMALL
-from sequela.report.figures.rasters import Limits, footnotes, grey_levels, place
+from sequela.report.figures.rasters import Limits, grey_levels, place
 from sequela.report.palette import INK, MUTED, PALETTE
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sequela.bench.blots import Band, Blot
+    from sequela.core.finding import Finding
 
 AROUND: Final = 6  # rows shown above and below the bands
 USUAL: Final = 11.0  # mm a lane
@@ -63,7 +64,7 @@ class BlotPicture:
         strips: from top to bottom, all from column `left` on.
         zero, dark: grey of the file = zero + signal, or zero - signal where bands are dark.
         degrees: by which the picture was turned.
-        notes: what limits the measurement.
+        findings: what limits the measurement.
     """
 
     name: str
@@ -76,7 +77,7 @@ class BlotPicture:
     zero: float
     dark: bool
     degrees: float
-    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     def grey(self, signal: float) -> float:
         """The file's own pixel value of a signal."""
@@ -120,7 +121,7 @@ def strips_of(
         found.append(Strip(target, weight, top, signal, blot.clipped[cut], bands, limits))
     return BlotPicture(
         name or blot.name, blot.name, blot.sha256, tuple(lanes), blot.lanes, tuple(found), left, blot.zero, blot.dark,
-        blot.degrees, footnotes(blot.findings),
+        blot.degrees, blot.findings,
     )  # fmt: skip
 
 
@@ -204,7 +205,8 @@ def _strip(page: Page, one: BlotPicture, strip: Strip, box: Box, left: float, *,
         if windows:
             y0, y1 = (box.top + scale * (row - strip.top) for row in (band.top, band.bottom))
             dash = (0, (2, 1.5)) if kind else "-"
-            page.rectangle(Box(x0, y0, x1, y1), edge=OUTLINES[kind], width=0.5, linestyle=dash)
+            inside = Box(max(x0, box.left), max(y0, box.top), min(x1, box.right), min(y1, box.bottom))
+            page.rectangle(inside, edge=OUTLINES[kind], width=0.5, linestyle=dash)
         page.text(
             (x0 + x1) / 2, box.bottom + 1.5, SIGNS.get(kind, ""), size=TINY, colour=MUTED, align="center"
         )

@@ -12,7 +12,6 @@ from matplotlib.collections import LineCollection
 
 from sequela.report.figures.rasters import (
     Limits,
-    footnotes,
     grey_levels,
     magenta_green,
     place,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from sequela.bench.cells import Cells
     from sequela.bench.localisation import Localised
     from sequela.bench.pictures import Picture
+    from sequela.core.finding import Finding
     from sequela.report.figures.page import Box, Page
 
 CELL: Final = "#FFB000"
@@ -46,7 +46,7 @@ class Field:
         cells, nuclei: label images of the same shape, 0 the ground.
         offsets: of every cell that was used: pixels by which its outline was moved inwards to the membrane.
         blur: of the microscope (standard deviation in pixels), NaN where it is not known.
-        notes: what limits the measurement.
+        findings: what limits the measurement.
     """
 
     condition: str
@@ -58,7 +58,7 @@ class Field:
     nuclei: NDArray[Any]
     offsets: Mapping[int, float]
     blur: float
-    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def field_of(
@@ -77,7 +77,7 @@ def field_of(
     }
     return Field(
         condition, experiment, target.name, target.pixels, nuclear.pixels if nuclear else None, found.cells,
-        found.nuclei, offsets, measured.blur, footnotes(measured.findings),
+        found.nuclei, offsets, measured.blur, measured.findings,
     )  # fmt: skip
 
 

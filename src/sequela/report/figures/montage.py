@@ -18,7 +18,7 @@ from sequela.report.figures.fields import (
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, clean, head_room, line_height, wrap
 from sequela.report.figures.plot import SIZE, SMALL, linear, y_room
-from sequela.report.figures.rasters import NOTED, Limits, bar_length
+from sequela.report.figures.rasters import NOTED, Limits, bar_length, footnotes
 from sequela.report.figures.superplot import (
     counted,
     draw_groups,
@@ -185,8 +185,8 @@ def _draw(
     area = Box(left + y_room(y), start, whole, start + (max(TALL, tall - 22) if beside else TALL))
     below = room_below(groups, area, repeats) if groups else 0.0
     bottom = max(top + tall, area.bottom + below) if groups else top + tall
-    lines = [line for text in dict.fromkeys(t for one in fields for t in one.notes)
-             for line in wrap(f"! {clean(text)}", whole, NOTED)]  # fmt: skip
+    notes = footnotes(finding for one in fields for finding in one.findings)
+    lines = [line for text in notes for line in wrap(f"! {clean(text)}", whole, NOTED)]
     page = Page(whole, bottom + len(lines) * line_height(NOTED) + 0.5, banner)
     for nth, one in enumerate(fields):
         assert limits is not None, "fields have limits"

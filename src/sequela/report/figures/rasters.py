@@ -137,8 +137,9 @@ def footnotes(findings: Iterable[Finding]) -> tuple[str, ...]:
     """What limits a picture or its measurement, in words, once each: `blot.tif: pixels at the limit … (2 %)`."""
     told: dict[str, list[str]] = {}
     for finding in findings:
-        new = finding.found and finding.found.lower() not in finding.message.lower()
-        found = f" ({finding.found})" if new else ""
+        seen = finding.found or ""
+        new = seen.lower() not in finding.message.lower() and not seen.startswith(("shape", "uint"))
+        found = f" ({seen})" if new else ""
         files = told.setdefault(f"{finding.message}{found}", [])
         name = clean(finding.where.file or "")
         if name and name not in files:

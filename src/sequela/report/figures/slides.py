@@ -10,7 +10,7 @@ import numpy as np
 from sequela.report.figures.fields import middle_square
 from sequela.report.figures.page import Box, Page, clean, line_height
 from sequela.report.figures.plot import SMALL
-from sequela.report.figures.rasters import Limits, footnotes, grey_levels, place, scale_bar
+from sequela.report.figures.rasters import Limits, grey_levels, place, scale_bar
 from sequela.report.palette import INK, MUTED
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sequela.bench.pictures import Picture
     from sequela.bench.stains import Stained
+    from sequela.core.finding import Finding
 
 POSITIVE: Final = np.array([0.75, 0.31, 0.0])  # of the palette's orange, red green and blue
 GAP: Final = 1.2
@@ -33,7 +34,7 @@ class Slide:
         patient, time, name: of the biopsy ("before", "after"), and the file.
         colours: rows x columns x 3 as stored, `ceiling` their largest value.
         dab: optical density of DAB; positive from `threshold` on.
-        notes: what limits the measurement.
+        findings: what limits the measurement.
     """
 
     patient: str
@@ -43,7 +44,7 @@ class Slide:
     ceiling: float
     dab: NDArray[Any]
     threshold: float
-    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def positive(self) -> float:
@@ -53,7 +54,7 @@ class Slide:
 
 def slide_of(source: Picture, stained: Stained, *, patient: str, time: str, threshold: float) -> Slide:
     """A slide whose stains `bench.stains.separate` has parted; eight bits a colour are usual and not noted."""
-    told = footnotes(finding for finding in stained.findings if finding.code != "I103")
+    told = tuple(finding for finding in stained.findings if finding.code != "I103")
     return Slide(
         patient, time, source.name, source.pixels, source.ceiling, stained.dab, threshold, told
     )  # fmt: skip
