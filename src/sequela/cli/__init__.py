@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from sequela.cli.derive import derive
 from sequela.cli.export import export
 from sequela.cli.init import init
 from sequela.cli.options import EXIT_ZERO, JSON, STUDY
@@ -263,7 +264,10 @@ def explain_lines(patient: str, study: Path, as_json: bool) -> int:
 
 @sequela.group()
 def lines() -> None:
-    """Rule sets of lines of therapy: compare two, or see the estimates under many."""
+    """Lines of therapy: derive them from files of any size, compare two rule sets, or see the estimates under many."""
+
+
+lines.add_command(derive)
 
 
 @lines.command()

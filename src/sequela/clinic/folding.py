@@ -69,24 +69,28 @@ class Folded:
     found: Found
 
 
-def coded(treatments: pl.DataFrame) -> Coded:
-    """`treatments` (columns `row`, `patient`, `agent`, `start`, `end`) as arrays.
+def coded(treatments: pl.DataFrame, agents: tuple[str, ...] | None = None) -> Coded:
+    """`treatments` (`patient`, `agent`, `start`, `end`, and `row` unless they are numbered as they stand) as arrays.
 
-    Where a column `patient_rank` gives the order of the patients, their names are not compared again.
+    Where a column `patient_rank` gives the order of the patients, their names are not compared again; where `agents`
+    (sorted) are given, the column `agent` holds their places.
     """
-    names = treatments["agent"].unique().sort()
-    agent = treatments["agent"].cast(pl.Enum(names)).to_physical().to_numpy()
+    if agents is None:
+        names = treatments["agent"].unique().sort()
+        agents = tuple(names.to_list())
+        agent = treatments["agent"].cast(pl.Enum(names)).to_physical().to_numpy()
+    else:
+        agent = treatments["agent"].to_numpy()
     start = treatments["start"].to_numpy().astype(np.int32, copy=False)
     ranked = "patient_rank" if "patient_rank" in treatments.columns else "patient"
-    order, key = _order(treatments[ranked], start, agent, len(names))
+    order, key = _order(treatments[ranked], start, agent, len(agents))
+    row = treatments["row"].to_numpy() if "row" in treatments.columns else np.arange(len(start))
     opens = np.flatnonzero(np.diff(key, prepend=-1))
     offset = np.append(opens, len(key))
     end = treatments["end"].fill_null(NEVER).to_numpy().astype(np.int32, copy=False)
-    rows = Rows(
-        offset, agent[order].astype(np.int32), start[order], end[order], treatments["row"].to_numpy()[order]
-    )
+    rows = Rows(offset, agent[order].astype(np.int32), start[order], end[order], row[order])
     patient = np.repeat(np.arange(len(opens), dtype=np.int32), np.diff(offset))
-    return Coded(treatments["patient"][order[opens]], tuple(names.to_list()), rows, order, patient)
+    return Coded(treatments["patient"][order[opens]], agents, rows, order, patient)
 
 
 def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tuple[Array, Array]:

@@ -90,9 +90,14 @@ def lines_of_therapy(
 
 
 def line_table(
-    given: Coded, folded: Folded, asked: frozenset[str] = frozenset()
+    given: Coded,
+    folded: Folded,
+    asked: frozenset[str] = frozenset(),
+    legend: tuple[str, ...] | None = None,
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The lines without their lists of drugs, and the legend of the masks: all that millions of patients need.
+
+    The legend is made of the agents that stand in lines, unless one is given.
 
     Columns `subject`, `step`, `start`, `end`, `agents` (mask), `start_reason`, `end_reason`, `rule`,
     `maintenance_start`, `beyond_progression`.
@@ -103,7 +108,7 @@ def line_table(
     first = np.r_[True, patient[1:] != patient[:-1]][: folded.count]
     step = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
     began, ended = _reasons(given, folded, step)
-    masks, legend = _masks(given, folded, asked)
+    masks, legend = _masks(given, folded, asked, legend)
     table = pl.DataFrame(
         {
             "subject": given.patients[patient],
@@ -147,12 +152,15 @@ def _reasons(given: Coded, folded: Folded, step: NDArray[Any]) -> tuple[pl.Serie
     return _named(words, began), _named(words, ended)
 
 
-def _masks(given: Coded, folded: Folded, asked: frozenset[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _masks(
+    given: Coded, folded: Folded, asked: frozenset[str], legend: tuple[str, ...] | None
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The agents of each line as a mask, regimen and companions, and the legend."""
     new = np.flatnonzero(folded.placed.fresh > 0)
     agent, line = given.rows.agent[new], folded.placed.line[new]
-    counts = np.bincount(agent, minlength=len(given.agents)).tolist()
-    legend = _legend(dict(zip(given.agents, counts, strict=True)), asked)
+    if legend is None:
+        counts = np.bincount(agent, minlength=len(given.agents)).tolist()
+        legend = _legend(dict(zip(given.agents, counts, strict=True)), asked)
     bits = {name: 1 << bit for bit, name in enumerate(legend)}
     bit = np.array([bits.get(name, bits.get(OTHER, 0)) for name in given.agents], np.int64)
     starts = np.flatnonzero(np.r_[True, line[1:] != line[:-1]][: len(line)])
