@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sequela.study.bench import Agent, BenchStudy, Culture
-    from sequela.study.bench_images import Blot
+    from sequela.study.bench_images import Blot, Fluorescence
 
 MASS: Final = {"mg/ml": 1.0, "ug/ml": 1e-3, "ng/ml": 1e-6}  # grams a litre
 MOLAR: Final = {"M": 1.0, "mM": 1e-3, "uM": 1e-6, "nM": 1e-9, "pM": 1e-12}  # moles a litre
@@ -73,7 +73,7 @@ def in_words(culture: Culture, agents: Mapping[str, Agent]) -> str:
 
 
 def same_unit(
-    frame: pl.DataFrame, assay: Assay | Blot, agents: Mapping[str, Agent]
+    frame: pl.DataFrame, assay: Assay | Blot | Fluorescence, agents: Mapping[str, Agent]
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """Doses of every row in the assay's unit; rows whose unit cannot be turned into it are marked unused (B213)."""
     others = frame.filter((pl.col("dose_unit") != assay.dose_unit) & (pl.col("dose") > 0))

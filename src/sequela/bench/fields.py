@@ -1,4 +1,4 @@
-"""An assay of fluorescence: its table of fields, whose cells are measured in the pictures, or of cells measured elsewhere.
+"""An assay of fluorescence: a table of fields, whose cells are measured in the pictures, or of measured cells.
 
 A row is a cell. A field that cannot be measured keeps its row with the reason; intensities of fields that were exposed
 differently are not used, shares of compartments are: they do not hang on the exposure.
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from sequela.bench.cells import Cells, find_cells, from_labels
-from sequela.bench.localisation import MEASURES, Localised, localise, pooled_blur
+from sequela.bench.cells import Cells, find_cells, from_labels, same_shape
+from sequela.bench.localisation import MEASURES, Localised, doubtful_blur, localise, pooled_blur
 from sequela.bench.pictures import Picture, picture, read_picture
 from sequela.bench.tables import tabulated
 from sequela.core.errors import DataError
@@ -125,6 +125,7 @@ def _measured(
     blur = assay.blur_pixels
     if blur is None and len(taken) > 1:
         blur = pooled_blur([(target, found) for _, target, _, found in taken])
+        findings += doubtful_blur(blur)
     fields: list[Field] = []
     parts: list[pl.DataFrame] = lost
     for row, target, nuclear, found in taken:
@@ -135,20 +136,21 @@ def _measured(
     return tuple(fields), pl.concat(parts, how="diagonal_relaxed"), _together(findings)
 
 
-def _taken(
-    row: dict[str, Any], assay: Fluorescence, base: Path
-) -> tuple[Picture, Picture | None, Cells]:
+def _taken(row: dict[str, Any], assay: Fluorescence, base: Path) -> tuple[Picture, Picture | None, Cells]:
     """Target, nuclear stain and cells of one field."""
     target, nuclear, marker = _channels(row, assay, base)
     if any(finding.code == "I102" for finding in target.findings):
         raise DataError([finding for finding in target.findings if finding.code == "I102"])
     if row["cells"] is not None:
         nuclei = read_picture(base / row["nuclei"]).pixels if row["nuclei"] is not None else None
-        return target, nuclear, from_labels(read_picture(base / row["cells"]).pixels, nuclei)
+        found = from_labels(read_picture(base / row["cells"]).pixels, nuclei)
+        same_shape(target=target.pixels, cells=found.cells)
+        return target, nuclear, found
     if nuclear is None:
         raise DataError(
-            Finding("I146", "error", "a field has neither a nuclear stain nor cells of your own", Where(field="nuclear"),
-                    allowed="a picture under `nuclear`, or labels under `cells`", remedy="add one of the two")
+            Finding("I146", "error", "a field has neither a nuclear stain nor cells of your own",
+                    Where(field="nuclear"), None, "a picture under `nuclear`, or labels under `cells`",
+                    "add one of the two")
         )  # fmt: skip
     diameter = assay.nucleus_pixels or (assay.nucleus_um or 0.0) / (assay.pixel_um or 1.0)
     if not diameter:
@@ -156,15 +158,17 @@ def _taken(
             Finding("I146", "error", "nothing says how large a nucleus is", Where(field="nucleus_um"),
                     allowed="`nucleus_um` with `pixel_um`, or `nucleus_pixels`", remedy="measure one and say it")
         )  # fmt: skip
+    same_shape(target=target.pixels, nuclear=nuclear.pixels)
     return target, nuclear, find_cells(nuclear.pixels, diameter=diameter, marker=marker)
 
 
-def _channels(
-    row: dict[str, Any], assay: Fluorescence, base: Path
-) -> tuple[Picture, Picture | None, Any]:
+def _channels(row: dict[str, Any], assay: Fluorescence, base: Path) -> tuple[Picture, Picture | None, Any]:
     """The target, the nuclear stain and the pixels of the marker: planes of one picture, or files."""
     if assay.channels is None:
-        named = [row[name] and read_picture(base / row[name], assay.ceiling) for name in ("target", "nuclear", "marker")]
+        named = [
+            row[name] and read_picture(base / row[name], assay.ceiling)
+            for name in ("target", "nuclear", "marker")
+        ]
         target, nuclear, marker = named
         return _one(target), nuclear and _one(nuclear), marker and _one(marker).pixels
     whole = read_picture(base / row["picture"], assay.ceiling)
@@ -188,8 +192,8 @@ def _plane(whole: Picture, plane: int) -> Picture:
 def _one(source: Picture) -> Picture:
     if source.pixels.ndim != 2:
         raise DataError(
-            Finding("I147", "error", "a channel is one value a pixel", Where(source.name), f"shape {source.pixels.shape}",
-                    "rows x columns", "export the channel alone, or say `channels`")
+            Finding("I147", "error", "a channel is one value a pixel", Where(source.name),
+                    f"shape {source.pixels.shape}", "rows x columns", "export the channel alone, or say `channels`")
         )  # fmt: skip
     return source
 
@@ -208,7 +212,8 @@ def _cells(row: dict[str, Any], measured: Localised, schema: Any) -> pl.DataFram
 def _of(finding: Finding, row: dict[str, Any]) -> Finding:
     """The finding with its field: the picture, the culture, the line of the table where no picture is named."""
     where = finding.where
-    file = where.file or row["target"] or row["picture"] or row["_file"]
+    labels = row["cells"] if finding.code == "I142" else None
+    file = where.file or labels or row["target"] or row["picture"] or row["_file"]
     return replace(finding, where=replace(where, file=file, culture=row["culture"]))
 
 

@@ -84,8 +84,8 @@ def localise(
         ground = float(np.median(outside)) if outside.size else float(pixels.min())
     cut = crops(pixels, found.cells, found.nuclei, ground)
     width = estimate_blur(cut) if blur is None else blur
-    if blur is None and cut and not BLURS[0] + 0.1 < width < BLURS[1] - 0.1:
-        findings.append(_blur(width))
+    if blur is None and cut:
+        findings += doubtful_blur(width)
     rows = _unmixed_rows(cut, width)
     frame = _measured(pixels, found, ground, target.clipped, rows)
     findings += _limits(frame, modality)
@@ -186,10 +186,15 @@ def _crowded(share: float) -> Finding:
                    "2 % or more", "give `ground` from a secondary-only control")  # fmt: skip
 
 
-def _blur(width: float) -> Finding:
+def doubtful_blur(width: float) -> list[Finding]:
+    """I151 where the blur lies at the end of the range that is looked through: cells without edges, say."""
+    if BLURS[0] + 0.1 < width < BLURS[1] - 0.1:
+        return []
     message = "the blur of the microscope cannot be found from these cells"
-    return Finding("I151", "warning", message, Where(field="target"), f"{width:.1f} pixels",
-                   f"{BLURS[0]:g} to {BLURS[1]:g}", "give `blur` from beads; shares hang on it")  # fmt: skip
+    return [
+        Finding("I151", "warning", message, Where(field="target"), f"{width:.1f} pixels",
+                f"{BLURS[0]:g} to {BLURS[1]:g}", "give `blur` from beads; shares hang on it")
+    ]  # fmt: skip
 
 
 def _limits(frame: pl.DataFrame, modality: Modality) -> list[Finding]:

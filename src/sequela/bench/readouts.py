@@ -9,6 +9,7 @@ import polars as pl
 
 from sequela.bench.growth import rates
 from sequela.bench.invasion import inserts
+from sequela.bench.localisation import per_experiment
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.core.readings import Readings
@@ -148,6 +149,30 @@ def nuclear_shares(found: tuple[Fractioned, ...], target: str) -> Readings:
         [one.share for one in own], [one.culture for one in own], [one.experiment for one in own],
         name=f"{target}, nuclear share",
     )  # fmt: skip
+
+
+def cells(rows: pl.DataFrame, measure: str) -> tuple[Readings, Readings]:
+    """A measure of fluorescence: one value an experiment (median of cells, then of fields), and every cell.
+
+    Raises:
+        DataError: B261, no usable cell has the measure.
+    """
+    own = rows.filter(pl.col(measure).is_not_null())
+    if own.is_empty():
+        message, remedy = (
+            f"no usable cell has `{measure}`",
+            "look at the findings, or compare another measure",
+        )
+        raise DataError(Finding("B261", "error", message, found=f"{rows.height} cells", remedy=remedy))
+    known = own.with_columns(pl.col("experiment").fill_null(""))
+    whole = per_experiment(known, measure)
+    one = Readings(
+        whole["value"].to_numpy(), whole["culture"].to_list(), whole["experiment"].to_list(), name=measure
+    )
+    every = Readings(
+        known[measure].to_numpy(), known["culture"].to_list(), known["experiment"].to_list(), name=measure
+    )
+    return one, every
 
 
 def growth_rates(

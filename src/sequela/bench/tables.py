@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
     from sequela.records.source import Kind
     from sequela.study.bench import Assay, Plates
-    from sequela.study.bench_images import Blot
+    from sequela.study.bench_images import Blot, Fluorescence, Slides
 
-    Tabular = Assay | Blot
+    Tabular = Assay | Blot | Fluorescence | Slides
     Fields = Mapping[str, Kind]
 
 ROLES: Final = ("sample", "control", "blank", "start", "positive")
@@ -65,6 +66,7 @@ OVER: Final = (
     "+++++",
     ">max",
 )
+NO_RULES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 TYPES: Final = {"text": pl.String, "category": pl.String, "number": pl.Float64, "integer": pl.Int64}
 
 
@@ -113,13 +115,22 @@ def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
     return Observed(whole, (*findings, *strange_plates(whole, assay, name)), hashes, above)
 
 
-def tabulated(name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...], base: Path) -> Observed:
+def tabulated(
+    name: str,
+    assay: Tabular,
+    fields: Fields,
+    needed: tuple[str, ...],
+    base: Path,
+    rules: Mapping[str, Mapping[str, Any]] = NO_RULES,
+) -> Observed:
     """The rows of a table with `fields`, null where the file has none of them, `_file`, `_line` and `unused`.
+
+    `rules` are what a field allows: `levels`, `minimum`, `maximum` of `sequela.records.source.Column`.
 
     Raises:
         DataError: a file, or one of the columns `needed` or mapped, cannot be used as a whole.
     """
-    frame, findings, hashes = _long(name, assay, fields, needed, base)
+    frame, findings, hashes = _long(name, assay, fields, needed, base, rules)
     absent = [
         pl.lit(None, TYPES[kind]).alias(field) for field, kind in fields.items() if field not in frame.columns
     ]
@@ -128,16 +139,23 @@ def tabulated(name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...]
 
 
 def _long(
-    name: str, assay: Tabular, fields: Fields, needed: tuple[str, ...], base: Path
+    name: str,
+    assay: Tabular,
+    fields: Fields,
+    needed: tuple[str, ...],
+    base: Path,
+    rules: Mapping[str, Mapping[str, Any]] = NO_RULES,
 ) -> tuple[pl.DataFrame, list[Finding], dict[str, str]]:
     present = _present(assay, fields, needed, find(_source(name, assay, {}), base))
-    table = read(_source(name, assay, {field: fields[field] for field in present}), base)
+    table = read(_source(name, assay, {field: fields[field] for field in present}, rules), base)
     return table.frame, list(table.findings), dict(table.sha256)
 
 
-def _source(name: str, assay: Tabular, fields: Fields) -> Source:
+def _source(
+    name: str, assay: Tabular, fields: Fields, rules: Mapping[str, Mapping[str, Any]] = NO_RULES
+) -> Source:
     columns = tuple(
-        Column(field, assay.columns.get(field, field), kind, levels=ROLES if field == "role" else ())
+        Column(field, assay.columns.get(field, field), kind, **rules.get(field, {}))
         for field, kind in fields.items()
     )
     return Source(

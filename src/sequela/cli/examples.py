@@ -41,12 +41,13 @@ def draw_cultures(directory: Path, seed: int | None = None) -> None:
     """The invented measurements of the bench's example, in `directory`/data."""
     import numpy as np
 
-    from sequela.virtual.assays import write_blots
+    from sequela.virtual.assays import write_blots, write_fields
     from sequela.virtual.cultures import SEED, write
 
     number = SEED if seed is None else seed
     write(np.random.default_rng(number), directory / "data")
     write_blots(np.random.default_rng([number, 1]), directory / "data")
+    write_fields(np.random.default_rng([number, 2]), directory / "data")
 
 
 def _refuse_strangers(name: str, directory: Path) -> None:

@@ -133,7 +133,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contrasted:
-    """One value a culture and experiment, with its superplot."""
+    """One value a culture and experiment, with its superplot; `small` are its small dots: wells, lanes, cells."""
 
     heading: Heading
     response: str
@@ -143,6 +143,7 @@ class Contrasted:
     comparisons: Comparisons
     simulated: bool
     notes: tuple[str, ...] = ()
+    small: str = "wells"
 
     @property
     def rate_unit(self) -> str:
@@ -162,6 +163,7 @@ class Grown:
     simulated: bool
     notes: tuple[str, ...] = ()
     rate_unit: str = "doublings a day"
+    small: str = "wells"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -221,7 +221,8 @@ def _part(content: BenchContent, house: House, banner: str | None) -> Part:
             tables = [tabulate.levels(content, house, banner)]
             unit = tabulate.micro(f" ({content.unit})") if content.unit else ""
             figures = [superplot(content.groups, id=heading.id, title=heading.title, banner=banner,
-                                 y_label=content.response + unit, note=_note(content.comparisons))]  # fmt: skip
+                                 y_label=content.response + unit, note=_note(content.comparisons),
+                                 small=content.small)]  # fmt: skip
         case Grown():
             tables = [tabulate.levels(content, house, banner)]
             unit = content.unit or "Count"

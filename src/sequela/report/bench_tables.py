@@ -115,7 +115,7 @@ def levels(content: Contrasted | Grown, house: House, banner: str | None) -> Tab
     ]
     unit = f" ({content.rate_unit})" if content.rate_unit else ""
     columns = (Column("n\n(readings)"), Column(f"Mean (SD){unit}"), *_columns(content.comparisons))
-    notes = (*_words(content.comparisons), *content.notes)
+    notes = (*_words(content.comparisons, content.small), *content.notes)
     return Table(
         content.heading.id, "", content.heading.title, columns, tuple(rows), notes, banner, "Culture"
     )
@@ -173,9 +173,9 @@ def _compared(
     return tuple(cells)
 
 
-def _words(told: Comparisons) -> tuple[str, ...]:
+def _words(told: Comparisons, small: str = "wells") -> tuple[str, ...]:
     """The notes that every comparison carries."""
-    found = ["n is experiments: wells of one experiment are averaged first."]
+    found = [f"n is experiments: the {small} of one experiment are one value."]
     if told.recommended:
         found.append(adjusted_in_words(told))
     if told.scheme != "none":

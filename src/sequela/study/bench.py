@@ -6,13 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sequela.study.bench_images import Blot
+from sequela.study.bench_images import Blot, Fluorescence, Slides
 from sequela.study.parts import About, Part, Report, Words
 
 DoseUnit = Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""]
 Quantity = Literal["ic50", "ec50", "emax", "auc"]
 Stars = Literal["usual", "sepher", "prism", "none"]
-Response = Literal["viability", "signal", "invasion", "band", "nuclear_share"]
+Response = Literal[
+    "viability", "signal", "invasion", "band", "nuclear_share",
+    "membrane", "cytoplasm", "nucleus", "mean", "integrated", "nuclear_ratio",
+]  # fmt: skip
 Trial = Literal["paired", "welch", "student", "mixed", "permutation"]
 CurveModel = Literal[
     "ll2", "ll3", "ll4", "ll5", "l2", "l3", "l4", "l5", "w1.3", "w1.4", "w2.3", "w2.4", "bc5",
@@ -226,8 +229,26 @@ class Strips(_Shown):
     targets: Words = Field(default=(), description="in order; all by default")
 
 
-BenchAssay = Annotated[Assay | Blot, Field(discriminator="kind")]
-BenchAnalysis = Annotated[DoseResponse | Contrast | Growth | Quality | Strips, Field(discriminator="kind")]
+class Montage(_Shown):
+    """Fields of cells with the outlines that were measured, and where the protein lies."""
+
+    kind: Literal["fields"] = Field(description="the kind of analysis")
+    cultures: Words = Field(default=(), description="in order; all by default")
+    response: Literal["membrane", "cytoplasm", "nucleus", "mean", "integrated", "nuclear_ratio"] = Field(
+        "membrane", description="what the plot beside the fields shows"
+    )
+
+
+class Pairs(_Shown):
+    """Biopsies before and after: readings, statuses, what was converted, exact paired tests."""
+
+    kind: Literal["biopsies"] = Field(description="the kind of analysis")
+
+
+BenchAssay = Annotated[Assay | Blot | Fluorescence | Slides, Field(discriminator="kind")]
+BenchAnalysis = Annotated[
+    DoseResponse | Contrast | Growth | Quality | Strips | Montage | Pairs, Field(discriminator="kind")
+]
 
 
 class BenchStudy(Part):

@@ -1,4 +1,4 @@
-"""Assays of the bench whose readings are taken from pictures: blots."""
+"""Assays of the bench whose readings are taken from pictures: blots, fluorescence, slides of biopsies."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from sequela.study.parts import Part, Words
+
+Edition = Literal["2013", "2018", "2023"]
+Vector = tuple[float, float, float]
 
 
 class _Rows(Part):
@@ -68,3 +71,50 @@ class Blot(_Dosed):
         "common lanes",
         description="blots are brought together by the mean of the lanes that all of them have, or not at all",
     )
+
+
+class Channels(Part):
+    """`channels`: which plane of a picture with several holds what, counted from 1."""
+
+    nuclear: int = Field(ge=1, description="the nuclear stain")
+    target: int = Field(ge=1, description="the protein that is localised")
+    marker: int | None = Field(None, ge=1, description="a stain that fills cells")
+
+
+class Fluorescence(_Dosed):
+    """`[assays.NAME]` with `kind = "immunofluorescence"`: a table of fields with their pictures, or of cells."""
+
+    kind: Literal["immunofluorescence"] = Field(description="where a stained protein lies in cells")
+    target: str = Field("", description="the stained protein, as it is printed")
+    channels: Channels | None = Field(
+        None, description="planes of the picture in column `picture`, where channels share a file"
+    )
+    modality: Literal["confocal", "widefield"] = Field("widefield", description="how it was taken")
+    pixel_um: float | None = Field(None, gt=0, description="size of a pixel in micrometres")
+    nucleus_um: float | None = Field(
+        None, gt=0, description="diameter of a usual nucleus in micrometres; needs `pixel_um`"
+    )
+    nucleus_pixels: float | None = Field(None, gt=0, description="the same in pixels")
+    blur_pixels: float | None = Field(
+        None, gt=0, description="of the microscope, from beads; found from the cells of all fields by default"
+    )
+    ground: float | None = Field(
+        None, ge=0, description="signal without cells (secondary only); the median outside cells by default"
+    )
+
+
+class Slides(_Rows):
+    """`[assays.NAME]` with `kind = "ihc"`: biopsies before and after, as the pathologist read them."""
+
+    kind: Literal["ihc"] = Field(description="biopsies: one row a patient and time")
+    edition: Edition = Field("2018", description="of the ASCO/CAP table by which HER2 is called")
+    vectors: tuple[Vector, Vector] | None = Field(
+        None,
+        description="of pictures: OD of haematoxylin and of DAB in red, green and blue; published ones by default",
+    )
+    positive_od: float = Field(
+        0.3,
+        gt=0,
+        description="of pictures: DAB from this optical density on is positive; of the batch, with its controls",
+    )
+    pixel_um: float | None = Field(None, gt=0, description="size of a pixel of the pictures in micrometres")

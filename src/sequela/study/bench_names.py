@@ -12,10 +12,12 @@ from sequela.study.bench import (
     Contrast,
     DoseResponse,
     Growth,
+    Montage,
+    Pairs,
     Quality,
     Strips,
 )
-from sequela.study.bench_images import Blot
+from sequela.study.bench_images import Blot, Fluorescence, Slides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +31,8 @@ KINDS = {
     Growth: ("growth",),
     Quality: ("viability", "growth", "invasion"),
     Strips: ("blot",),
+    Montage: ("immunofluorescence",),
+    Pairs: ("ihc",),
 }
 RESPONSES = {
     "viability": ("viability",),
@@ -36,7 +40,7 @@ RESPONSES = {
     "invasion": ("invasion",),
     "band": ("blot",),
     "nuclear_share": ("blot",),
-}
+}  # of the others: immunofluorescence
 
 
 def check_bench(study: BenchStudy) -> list[Fault]:
@@ -74,13 +78,15 @@ def _cultures(study: BenchStudy) -> Iterator[Fault]:
 
 def _assays(study: BenchStudy) -> Iterator[Fault]:
     for name, assay in study.assays.items():
-        if assay.agent is not None and assay.agent not in study.agents:
+        if not isinstance(assay, Slides) and assay.agent is not None and assay.agent not in study.agents:
             yield ("assays", name, "agent"), _unknown("agent", assay.agent, study.agents)
         if isinstance(assay, Assay) and assay.culture is not None and assay.culture not in study.cultures:
             yield ("assays", name, "culture"), _unknown("culture", assay.culture, study.cultures)
         if isinstance(assay, Assay):
             yield from _media(name, assay, study)
             yield from _arrangement(name, assay)
+        if isinstance(assay, Fluorescence) and assay.nucleus_um is not None and assay.pixel_um is None:
+            yield ("assays", name, "nucleus_um"), _needs("nucleus_um", "pixel_um", "a size in micrometres")
 
 
 def _media(name: str, assay: Assay, study: BenchStudy) -> Iterator[Fault]:
@@ -119,7 +125,7 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
                 yield from _fits(i, key, analysis, study.assays[name])
         if isinstance(analysis, Contrast):
             yield from _response(i, analysis, study.assays.get(analysis.assay))
-        if isinstance(analysis, Quality):
+        if isinstance(analysis, (Quality, Pairs)):
             continue
         for name in analysis.cultures:
             if name not in study.cultures:

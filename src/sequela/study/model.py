@@ -18,11 +18,13 @@ from sequela.study.bench import (
     Exposure,
     Growth,
     Medium,
+    Montage,
+    Pairs,
     Plates,
     Quality,
     Strips,
 )
-from sequela.study.bench_images import Blot
+from sequela.study.bench_images import Blot, Channels, Fluorescence, Slides
 from sequela.study.parts import About, Expression, Part, Report, Words
 from sequela.study.parts import AnalysisPart as _Analysis
 
@@ -32,16 +34,21 @@ __all__ = [
     "Assay",
     "BenchStudy",
     "Blot",
+    "Channels",
     "Contrast",
     "Culture",
     "DoseResponse",
     "Exposure",
+    "Fluorescence",
     "Growth",
     "Medium",
+    "Montage",
+    "Pairs",
     "Part",
     "Plates",
     "Quality",
     "Report",
+    "Slides",
     "Strips",
     "Words",
 ]

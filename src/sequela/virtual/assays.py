@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sequela.virtual.pictures import invented_blot
+from sequela.virtual.pictures import invented_blot, invented_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +98,24 @@ def _write(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def write_fields(rng: np.random.Generator, directory: Path) -> None:
+    """Below `directory`: one field an experiment and culture: nuclei, HER2, a dye that fills cells."""
+    from scipy import ndimage
+
+    (directory / "fields").mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[Any, ...]] = []
+    for repeat in range(1, REPEATS + 1):
+        for one in PROTEINS:
+            membrane = min(0.9, one.membrane * _about(rng, DAY))
+            made = invented_cells(
+                rng, membrane=membrane, nucleus=one.nuclear, grid=4, pitch=72, amount=300 * one.amount
+            )
+            dye = ndimage.gaussian_filter((made.cells > 0) * 400.0, 1.5)
+            filled = rng.poisson(dye + 100).astype(np.uint16)
+            names = [f"data/fields/{one.culture}-{repeat}-{part}.png" for part in ("dna", "her2", "dye")]
+            for name, pixels in zip(names, (made.nuclear, made.target, filled), strict=True):
+                _save(pixels, directory.parent / name)
+            rows.append((repeat, one.culture, *names))
+    _write(directory / "fields.csv", ("experiment", "culture", "nuclear", "target", "marker"), rows)

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sequela.bench.plates import Quality
-    from sequela.bench.strips import Strip
     from sequela.core.finding import Finding
     from sequela.core.sequence import Sequences
     from sequela.study.bench import BenchStudy
     from sequela.study.model import Study
+    from sequela.walk.bench_images import Imaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Benched:
         sequences: what each culture lived through.
         sha256: of every file, by assay.
         findings: of reading, of rows, of cultures, exposures, plates and pictures.
-        strips: the measured pictures of every blot assay.
+        images: of every assay that is read from pictures, its measured pictures or biopsies.
     """
 
     study: Study
@@ -52,7 +52,7 @@ class Benched:
     sequences: Sequences
     sha256: Mapping[str, Mapping[str, str]]
     findings: tuple[Finding, ...]
-    strips: Mapping[str, tuple[Strip, ...]]
+    images: Mapping[str, Imaged]
 
 
 def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -> Benched:
@@ -66,7 +66,7 @@ def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -
     frames: dict[str, pl.DataFrame] = {}
     qualities: dict[str, tuple[Quality, ...]] = {}
     hashes: dict[str, Mapping[str, str]] = {}
-    strips: dict[str, tuple[Strip, ...]] = {}
+    images: dict[str, Imaged] = {}
     findings: list[Finding] = []
     for name, assay in protocol.assays.items():
         progress(f"reading {name}")
@@ -74,13 +74,13 @@ def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -
             if isinstance(assay, Assay):
                 frames[name], qualities[name], hashes[name], found = _assay(study, protocol, name, assay)
             else:
-                read = read_images(protocol, name, assay, base_of(study))
-                frames[name], hashes[name], strips[name] = read.frame, read.sha256, read.strips
-                found = list(read.findings)
+                images[name] = read_images(protocol, name, assay, base_of(study))
+                frames[name], hashes[name] = images[name].frame, images[name].sha256
+                found = list(images[name].findings)
         except DataError as fault:
             raise DataError([_of_assay(finding) for finding in fault.findings]) from None
         findings.extend(map(_of_assay, found))
-    return Benched(study, protocol, frames, qualities, sequences(protocol), hashes, tuple(findings), strips)
+    return Benched(study, protocol, frames, qualities, sequences(protocol), hashes, tuple(findings), images)
 
 
 def _assay(
@@ -124,7 +124,11 @@ def _of_assay(finding: Finding) -> Finding:
 def who(benched: Benched) -> tuple[Who, ...]:
     """Every culture with what it lived through, and how often each assay read it."""
     protocol = benched.protocol
-    counts = {name: {one.culture: one for one in seen(frame)} for name, frame in benched.frames.items()}
+    counts = {
+        name: {one.culture: one for one in seen(frame)}
+        for name, frame in benched.frames.items()
+        if "culture" in frame.columns
+    }
     found: list[Who] = []
     for name, culture in protocol.cultures.items():
         read = tuple(
@@ -132,6 +136,7 @@ def who(benched: Benched) -> tuple[Who, ...]:
             if (one := counts[key].get(name))
             else (assay.label or key, 0, 0)
             for key, assay in protocol.assays.items()
+            if key in counts
         )
         found.append(Who(culture.label or name, culture.line, in_words(culture, protocol.agents), read))
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +34,9 @@ from sequela.report.figures.growth_curves import GrowthCurve
 from sequela.report.figures.plate import PlateMap
 from sequela.report.figures.superplot import Super
 from sequela.report.stars import stars
-from sequela.study.bench import Assay, Contrast, DoseResponse, Growth, Strips
-from sequela.study.bench_images import Blot
+from sequela.study.bench import Assay, Contrast, DoseResponse, Growth, Montage, Pairs, Strips
+from sequela.study.bench_images import Blot, Fluorescence, Slides
+from sequela.walk.bench_cell_analyses import cell_readings, montage, pairs
 from sequela.walk.bench_curves import curve_tests, parameters_of
 from sequela.walk.bench_image_analyses import blot_readings, blots
 
@@ -72,6 +74,14 @@ def analyse_bench(analysis: BenchAnalysis, benched: Benched) -> tuple[BenchConte
         assay = benched.protocol.assays[analysis.assay]
         assert isinstance(assay, Blot), assay.kind
         return blots(analysis, assay, benched, _heading(analysis, benched)), ()
+    if isinstance(analysis, Montage):
+        assay = benched.protocol.assays[analysis.assay]
+        assert isinstance(assay, Fluorescence), assay.kind
+        return montage(analysis, assay, benched, _heading(analysis, benched)), ()
+    if isinstance(analysis, Pairs):
+        assay = benched.protocol.assays[analysis.assay]
+        assert isinstance(assay, Slides), assay.kind
+        return pairs(analysis, assay, benched, _heading(analysis, benched)), ()
     return _plates(analysis, benched), ()
 
 
@@ -135,62 +145,113 @@ def _compare(
     return Comparisons(quantity, analysis.stars, shown, printed, labels, overall, analysis.adjust)
 
 
-def _levels(readings: Readings, benched: Benched) -> tuple[Level, ...]:
+def _levels(
+    readings: Readings, benched: Benched, counts: Mapping[str, int] | None = None
+) -> tuple[Level, ...]:
+    """Mean and SD of experiments by culture; `counts` are the wells, lanes or cells behind them."""
     means = readings.means()
     found: list[Level] = []
     for name, label in _labels(readings.conditions, benched).items():
         own = means.value[means.condition == name]
         sd = float(own.std(ddof=1)) if len(own) > 1 else math.nan
-        wells = int((readings.condition == name).sum())
+        wells = counts[name] if counts else int((readings.condition == name).sum())
         found.append(Level(label, readings.n[name], wells, float(own.mean()), sd))
     return tuple(found)
 
 
 def _contrast(analysis: Contrast, benched: Benched) -> tuple[BenchContent, tuple[Finding, ...]]:
     assay = benched.protocol.assays[analysis.assay]
-    frame = benched.frames[analysis.assay]
-    notes: list[str] = []
-    quantity = RESPONSES.get(analysis.response, "")
+    values = _values(analysis, benched)
+    if not len(values.readings):
+        raise DataError(_nothing_left(analysis))
+    readings = _ordered(values.readings, analysis.cultures, benched)
+    compared = _compare(readings, analysis, benched, values.spoken, analysis.scale)
+    every = readings if values.every is None else _ordered(values.every, analysis.cultures, benched)
+    counts = {name: int((every.condition == name).sum()) for name in readings.conditions}
+    above = {one.condition: stars(one.adjusted, analysis.stars) for one in compared.recommended}
+    groups = tuple(
+        Super(label, every.value[own], tuple(every.experiment[own].tolist()), above.get(name, ""),
+              {} if values.every is None else _experiments(readings, name))
+        for name, label in _labels(readings.conditions, benched).items()
+        if (own := every.condition == name).any()
+    )  # fmt: skip
+    dose = f"{analysis.dose:g} {values.dose_unit}" if analysis.dose is not None else ""
+    hours = f"{analysis.hours or values.hours:g} h" if analysis.hours or values.hours else ""
+    content = Contrasted(
+        _heading(analysis, benched, dose, hours), values.quantity, readings.unit,
+        _levels(readings, benched, counts), groups, _counted(compared, counts), assay.simulated,
+        (*values.notes, *left_in_medium(analysis, benched, readings)), values.small,
+    )  # fmt: skip
+    return content, ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Values:
+    """What a contrast compares: readings, one a well (lane, experiment); of cells, `every` one of them."""
+
+    readings: Readings
+    quantity: str
+    spoken: str
+    notes: tuple[str, ...] = ()
+    small: str = "wells"
+    every: Readings | None = None
+    dose_unit: str = ""
+    hours: float | None = None
+
+
+def _values(analysis: Contrast, benched: Benched) -> _Values:
+    assay, frame = benched.protocol.assays[analysis.assay], benched.frames[analysis.assay]
+    assert not isinstance(assay, Slides), assay.kind
     if isinstance(assay, Blot):
-        readings, quantity, said = blot_readings(analysis, assay, benched)
-        notes.extend(said)
-    elif analysis.response == "invasion":
+        readings, quantity, notes = blot_readings(analysis, assay, benched)
+        return _Values(readings, quantity, quantity, notes, "lanes", None, assay.dose_unit, assay.hours)
+    if isinstance(assay, Fluorescence):
+        readings, every, quantity, notes = cell_readings(analysis, assay, benched)
+        return _Values(readings, quantity, quantity, notes, "cells", every, assay.dose_unit, assay.hours)
+    quantity = RESPONSES[analysis.response]
+    readings, notes = _plate_values(analysis, assay, frame, benched)
+    small = "inserts" if analysis.response == "invasion" else "wells"
+    return _Values(readings, quantity, quantity.lower(), notes, small, None, assay.dose_unit, assay.hours)
+
+
+def _plate_values(
+    analysis: Contrast, assay: Assay, frame: pl.DataFrame, benched: Benched
+) -> tuple[Readings, tuple[str, ...]]:
+    """One value a well or insert of an assay of plates, counts or inserts, and what a reader must know of them."""
+    notes: list[str] = []
+    if analysis.response == "invasion":
         rates = _rates(analysis, benched)
         readings, lost = readouts.invasion(frame, rates, assay.hours)
         if rates is not None:
             notes += _adjusted(readings, readouts.invasion(frame, None, assay.hours)[0], rates, benched)
         if lost:
             notes.append(f"{lost} inserts have no growth rate or no hours, and are left out.")
-    else:
-        rows = readouts.select(frame, agent=analysis.agent, dose=analysis.dose, hours=analysis.hours)
-        readings = (
-            readouts.viability(rows)
-            if analysis.response == "viability"
-            else readouts.signal(rows, assay.unit)
+        return readings, tuple(notes)
+    rows = readouts.select(frame, agent=analysis.agent, dose=analysis.dose, hours=analysis.hours)
+    viable = analysis.response == "viability"
+    readings = readouts.viability(rows) if viable else readouts.signal(rows, assay.unit)
+    if analysis.dose is None and viable:
+        readings = readings.take(readings.dose > 0)
+    if (doses := len(np.unique(readings.dose))) > 1:
+        notes.append(f"Wells of {doses} doses are averaged: `dose` chooses one.")
+    return readings, tuple(notes)
+
+
+def _experiments(readings: Readings, condition: str) -> dict[str, float]:
+    own = readings.take(readings.condition == condition)
+    return dict(zip(own.experiment.tolist(), own.value.tolist(), strict=True))
+
+
+def _counted(told: Comparisons, counts: Mapping[str, int]) -> Comparisons:
+    """The comparisons with the number of wells, lanes or cells behind them."""
+
+    def behind(found: tuple[Compared, ...]) -> tuple[Compared, ...]:
+        return tuple(
+            replace(one, readings=(counts.get(one.condition, 0), counts.get(one.reference, 0)))
+            for one in found
         )
-        if analysis.dose is None and analysis.response == "viability":
-            readings = readings.take(readings.dose > 0)
-        if (doses := len(np.unique(readings.dose))) > 1:
-            notes.append(f"Wells of {doses} doses are averaged: `dose` chooses one.")
-    if not len(readings):
-        raise DataError(_nothing_left(analysis))
-    readings = _ordered(readings, analysis.cultures, benched)
-    spoken = quantity.lower() if analysis.response in RESPONSES else quantity
-    compared = _compare(readings, analysis, benched, spoken, analysis.scale)
-    above = {one.condition: stars(one.adjusted, analysis.stars) for one in compared.recommended}
-    groups = tuple(
-        Super(label, readings.value[own], tuple(readings.experiment[own].tolist()), above.get(name, ""))
-        for name, label in _labels(readings.conditions, benched).items()
-        if (own := readings.condition == name).any()
-    )
-    dose = f"{analysis.dose:g} {assay.dose_unit}" if analysis.dose is not None else ""
-    hours = f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""
-    content = Contrasted(
-        _heading(analysis, benched, dose, hours), quantity, readings.unit,
-        _levels(readings, benched), groups, compared, assay.simulated,
-        (*notes, *left_in_medium(analysis, benched, readings)),
-    )  # fmt: skip
-    return content, ()
+
+    return replace(told, recommended=behind(told.recommended), paper=behind(told.paper))
 
 
 def _nothing_left(analysis: Contrast) -> Finding:

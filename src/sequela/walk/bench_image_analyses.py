@@ -90,7 +90,7 @@ def blots(analysis: Strips, assay: Blot, benched: Benched, heading: Heading) -> 
         _quantified(f"{target}, {fraction}" if fraction else str(target), part, names)
         for (target, fraction), part in rows.group_by(["target", "fraction"], maintain_order=True)
     )
-    pictures = tuple(_picture(one, analysis, assay, names) for one in benched.strips[analysis.assay])
+    pictures = tuple(_picture(one, analysis, assay, names) for one in benched.images[analysis.assay].strips)
     notes = ("Tests are made of values by experiment, see the comparisons; here nothing is tested.",)
     return Blotted(
         heading, f"Relative to {names[order[0], dose]}", pictures, quantities, assay.simulated, notes

@@ -106,7 +106,11 @@ def test_pictures_are_measured_and_give_the_same(tmp_path):
     walked = walk_bench(study)
     assert {finding.code for finding in walked.findings} == set()
     assert walked.frames["her2"].height == 2 * 3 * 3
-    assert [strip.picture for strip in walked.strips["her2"]] == ["blot1.png", "blot2.png", "blot3.png"]
+    assert [strip.picture for strip in walked.images["her2"].strips] == [
+        "blot1.png",
+        "blot2.png",
+        "blot3.png",
+    ]
     assert set(walked.sha256["her2"]) == {"lanes.csv", "blot1.png", "blot2.png", "blot3.png"}
     ratios = compared(study)
     for culture in ("T", "TP"):

@@ -1,0 +1,125 @@
+"""An assay of biopsies: the pathologist's readings of each, and its picture with brown and blue separated.
+
+A row is a biopsy. What the table says is never overwritten by what a picture measures: both stand beside each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from sequela.bench.biopsies import SCORES, Biopsies, biopsies
+from sequela.bench.pictures import Picture, read_picture
+from sequela.bench.stains import Stained, separate
+from sequela.bench.tables import tabulated
+from sequela.core.errors import DataError
+from sequela.core.finding import Finding, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sequela.records.source import Kind
+    from sequela.study.bench_images import Slides
+
+FIELDS: Final[dict[str, Kind]] = {
+    "patient": "text",
+    "time": "category",
+    "site": "text",
+    "er": "number",
+    "pgr": "number",
+    "score": "category",
+    "percent": "number",
+    "ish": "category",
+    "ki67": "number",
+    "picture": "text",
+    "exclude": "text",
+}
+ISH: Final = {
+    **{name: name for name in ("amplified", "not_amplified", "equivocal", "not_done", "ambiguous_dash")},
+    **{f"group {n}": f"group {n}" for n in range(1, 6)},
+    "not amplified": "not_amplified", "not done": "not_done", "-": "ambiguous_dash", "–": "ambiguous_dash",
+}  # fmt: skip
+SHARE: Final = {"minimum": 0.0, "maximum": 100.0}
+RULES: Final[dict[str, dict[str, Any]]] = {
+    "time": {"levels": ("before", "after")},
+    "score": {"levels": SCORES},
+    "ish": {"levels": ISH},
+    **dict.fromkeys(("er", "pgr", "percent", "ki67"), SHARE),
+}
+OPTIONAL: Final = ("ki67", "site", "picture")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slide:
+    """One picture of a biopsy with its stains separated."""
+
+    patient: str
+    time: str
+    source: Picture
+    stained: Stained
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """An assay of biopsies: its rows with `unused`, statuses and changes, slides, findings and hashes."""
+
+    frame: pl.DataFrame
+    found: Biopsies
+    slides: tuple[Slide, ...]
+    findings: tuple[Finding, ...]
+    sha256: Mapping[str, str]
+
+
+def slides(name: str, assay: Slides, base: Path) -> Read:
+    """The biopsies of an assay, called by the edition's table.
+
+    Raises:
+        DataError: the table cannot be used as a whole; I160, a patient has several biopsies of one time.
+    """
+    read = tabulated(name, assay, FIELDS, ("patient", "time"), base, RULES)
+    own = pl.when(pl.col("exclude").is_not_null()).then(pl.lit("excluded: ") + pl.col("exclude"))
+    untimed = pl.when(pl.col("time").is_null()).then(pl.lit("neither before nor after"))
+    nobody = pl.when(pl.col("patient").is_null()).then(pl.lit("of no patient"))
+    frame = read.frame.with_columns(pl.coalesce(own, nobody, untimed).alias("unused"))
+    used = frame.filter(pl.col("unused").is_null())
+    kept = [column for column in FIELDS if column not in OPTIONAL or used[column].is_not_null().any()]
+    found = biopsies(used.select(kept), assay.edition)
+    seen, faults = _seen(used, assay, base)
+    hashes = dict(read.sha256) | {slide.source.name: slide.source.sha256 for slide in seen}
+    findings = (*read.findings, *found.findings, *_unread(used), *faults)
+    return Read(frame, found, seen, findings, hashes)
+
+
+def _unread(used: pl.DataFrame) -> list[Finding]:
+    """Biopsies whose HER2 was not read: they have no score, and an amplified gene alone may call them."""
+    rows = used.filter(pl.col("score").is_null())
+    if rows.is_empty():
+        return []
+    who = ", ".join(f"{patient} {time}" for patient, time in rows.select("patient", "time").iter_rows())
+    return [
+        Finding("I163", "warning", "biopsies without a HER2 score", Where(rows["_file"][0], rows["_line"][0], "score"),
+                who, ", ".join(SCORES), "read them, or leave them out; they are in no pair of scores")
+    ]  # fmt: skip
+
+
+def _seen(used: pl.DataFrame, assay: Slides, base: Path) -> tuple[tuple[Slide, ...], list[Finding]]:
+    found: list[Slide] = []
+    findings: list[Finding] = []
+    for row in used.filter(pl.col("picture").is_not_null()).iter_rows(named=True):
+        try:
+            source = read_picture(base / row["picture"])
+            stained = separate(source, assay.vectors) if assay.vectors else separate(source)
+        except DataError as fault:
+            findings += [_of(finding, row) for finding in fault.findings]
+            continue
+        findings += [_of(finding, row) for finding in stained.findings if finding.code != "I103"]
+        found.append(Slide(row["patient"], row["time"], source, stained))
+    return tuple(found), findings
+
+
+def _of(finding: Finding, row: Mapping[str, Any]) -> Finding:
+    where = replace(finding.where, file=row["picture"], patient=row["patient"])
+    return replace(finding, where=where)
