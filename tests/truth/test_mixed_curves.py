@@ -24,7 +24,7 @@ def fit(keep, random, *, nested, restricted):
     curves = fitting.batch(FORMS["ll4"], means.dose, means.y, means.weight, {})
     group = np.array(["AB".index(one.group) for one in wells])
     day = np.array([int(one.experiment) - 1 for one in wells]) if nested else np.arange(len(wells))
-    start, pure = fitting.fit(curves).theta, float(means.pure.sum())
+    start, pure = fitting.fit(curves).theta[[0, -1]], float(means.pure.sum())
     return mixed_effects(curves, start, pure, int(keep.sum()), group, day, random, restricted=restricted)
 
 
@@ -100,8 +100,32 @@ def test_no_answer_has_a_reason():
     assert "3 experiments a side" in found.contrasts[0].reason
     few = (DOSE == 0) | (DOSE == 1)
     assert "too few doses" in compare_mixed(DOSE[few], RESPONSE[few], CULTURE[few], DAY[few]).reason
-    flat = compare_mixed(DOSE, np.where(CULTURE == "A", RESPONSE, 0.9), CULTURE, DAY)
-    assert flat.contrasts[0].reason
+    noise = 0.9 + np.random.default_rng(2).normal(0, 0.05, len(DOSE))
+    flat = compare_mixed(DOSE, np.where(CULTURE == "A", RESPONSE, noise), CULTURE, DAY)
+    assert "no effect of dose" in flat.contrasts[0].reason
+
+
+def test_curves_that_are_flat_on_some_days_lean_on_the_others():
+    """On one of five days B shows nothing: one value a day would drop it, the model keeps it with its weight."""
+    rng = np.random.default_rng(4)
+    lost = (CULTURE == "B") & (DAY == "2")
+    response = np.where(lost, 0.95 + rng.normal(0, 0.05, len(DOSE)), RESPONSE)
+    found = compared(response=response)
+    assert found.reason is None
+    assert found.contrasts[0].lower < 2 < found.contrasts[0].upper
+    assert found.effects.sd["curve", "einf"] > compared().effects.sd["curve", "einf"]
+
+
+def test_a_group_that_cannot_be_in_the_model_does_not_spoil_the_others():
+    dose, response = np.tile(DOSE, 2), np.tile(RESPONSE, 2)
+    by = np.concatenate([CULTURE, np.where(CULTURE == "A", "C", "D")])
+    keep = (by != "C") | (np.tile(DAY, 2) < "3")
+    keep &= by != "D"
+    found = compare_mixed(dose[keep], response[keep], by[keep], np.tile(DAY, 2)[keep], "ec50")
+    alone = compared()
+    assert found.contrasts[0].value == alone.contrasts[0].value
+    assert "C has 2" in found.contrasts[1].reason
+    assert found.effects is not None
 
 
 @pytest.mark.parametrize(

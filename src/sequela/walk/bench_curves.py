@@ -71,10 +71,10 @@ def _mixed(
         reference=readings.conditions[0], fixed=analysis.fixed or None, unit=assay.dose_unit,
     )  # fmt: skip
     adjusted = adjust([one.p for one in told.contrasts], analysis.adjust)
-    counts = f"{len(set(readings.experiment.tolist()))} experiments"
     scatter = _scatter(told)
     for label, one, df, p in zip(others, told.contrasts, told.df, adjusted, strict=True):
         t = "" if math.isnan(one.p) else f"t on {df:.1f} df"
+        counts = f"{one.n} curves" if told.effects else ""
         yield CurveTested(label, MIXED, one, t, one.p, float(p), counts, one.reason or scatter)
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from sequela.estimates.doseresponse.fitting import Batch
 
-ROUNDS: Final = 200
+ROUNDS: Final = 100
+STEPS: Final = 20  # towards the least squares, between two fits of the variances
+LEAST: Final = 1e-6  # share of a step below which there is none
 CLOSE: Final = 1e-7
 SPAN: Final = 16.0  # of the logarithm of a variance against the scatter of wells, both as shares of the data
 NONE: Final = -12.0  # a logarithm as small as this is no variance
@@ -108,7 +110,7 @@ def mixed_effects(
 
     Args:
         curves: one row a group and experiment.
-        start: theta of each curve fitted alone (curves, parameters).
+        start: theta of all wells of each group fitted as one curve (groups, parameters).
         pure: sum of squares of replicates about their dose means.
         wells: their number.
         group, experiment: of each row, whole numbers from 0.
@@ -119,18 +121,16 @@ def mixed_effects(
     if curves.y.shape[1] < len(plan.free):
         return "too few doses"
     values = np.zeros(sum(plan.sizes))
-    middle = [np.median(start[group == g][:, list(plan.free)], axis=0) for g in range(int(group.max()) + 1)]
-    values[: plan.sizes[0]] = np.concatenate(middle)
+    values[: plan.sizes[0]] = start[:, list(plan.free)].ravel()
     logs = np.zeros(len(plan.terms))
     try:
         for _ in range(ROUNDS):
-            linear = _linearised(plan, values)
-            found = _variances(linear, logs)
-            step, _, _ = _solution(linear, found)
-            moved = _halved(plan, values, step, found, linear.scale) - values
+            found = _variances(_linearised(plan, values), logs)
+            nearer = _descended(plan, values, found)
+            moved = np.abs(nearer - values).max()
             change = np.abs(np.maximum(found, NONE) - np.maximum(logs, NONE)).max(initial=0.0)
-            values, logs = values + moved, found
-            if np.abs(moved).max() < CLOSE * (1 + np.abs(values).max()) and change < 1e-4:
+            values, logs = nearer, found
+            if moved < CLOSE * (1 + np.abs(values).max()) and change < 1e-4:
                 return _effects(plan, values, logs)
     except np.linalg.LinAlgError:
         return "the doses do not determine the curves of every group"
@@ -230,17 +230,29 @@ def _solution(linear: _Linear, logs: Array) -> tuple[Array, Array, float]:
     return np.concatenate([beta, *effects]), cover, squares / linear.free
 
 
-def _halved(plan: _Plan, values: Array, step: Array, logs: Array, scale: Array) -> Array:
-    """From `values` towards `step`, halved until the penalised sum of squares does not rise."""
-    weights = np.concatenate([np.zeros(plan.sizes[0]), np.repeat(scale / np.exp(logs), plan.sizes[1:])])
+def _descended(plan: _Plan, values: Array, logs: Array) -> Array:
+    """beta with the effects at the least penalised sum of squares, by steps that are halved until it falls."""
+    for _ in range(STEPS):
+        linear = _linearised(plan, values)
+        weights = np.concatenate(
+            [np.zeros(plan.sizes[0]), np.repeat(linear.scale / np.exp(logs), plan.sizes[1:])]
+        )
+        step, _, _ = _solution(linear, logs)
+        best, share = _height(plan, values, weights), 1.0
+        while share > LEAST and not _height(plan, values + share * (step - values), weights) < best:
+            share /= 2
+        if share <= LEAST:
+            break
+        moved = share * (step - values)
+        values = values + moved
+        if np.abs(moved).max() < CLOSE * (1 + np.abs(values).max()):
+            break
+    return values
 
-    def height(at: Array) -> float:
-        return float((_residuals(plan, at)[0] ** 2).sum() + weights @ at**2)
 
-    start, share = height(values), 1.0
-    while share > 1e-4 and not height(values + share * (step - values)) <= start * (1 + 1e-9):
-        share /= 2
-    return values + share * (step - values)
+def _height(plan: _Plan, values: Array, weights: Array) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float((_residuals(plan, values)[0] ** 2).sum() + weights @ values**2)
 
 
 def _effects(plan: _Plan, values: Array, logs: Array) -> Effects:

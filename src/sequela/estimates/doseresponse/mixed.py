@@ -8,18 +8,17 @@ experiment cannot do; the price is the assumption of normal effects on the scale
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import fdtrc, stdtr, stdtrit
 
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate
 from sequela.core.finding import Finding, Where
 from sequela.estimates.doseresponse import fitting
-from sequela.estimates.doseresponse.curves import collapse, split
+from sequela.estimates.doseresponse.curves import Wells, collapse, split
 from sequela.estimates.doseresponse.effects import Effects, mixed_effects
 from sequela.estimates.doseresponse.fit import Fit
 from sequela.estimates.doseresponse.models import FORMS, Array, Form
@@ -29,9 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from sequela.estimates.doseresponse.curves import Wells
+    from sequela.estimates.doseresponse.curves import Means
 
 LEAST: Final = 3  # experiments a group
+FLAT: Final = 0.05  # p of F against a constant from which a curve shows no effect
+POOR: Final = 0.5  # share of the variance of wells that a curve must explain
 METHOD: Final = "mixed model of curves"
 
 
@@ -41,7 +42,8 @@ class MixedComparison:
 
     Attributes:
         values: the quantity of every group, with intervals.
-        contrasts: every group against the first (or `reference`): ratios of doses, else differences; with p.
+        contrasts: every group against the first (or `reference`): ratios of doses, else differences; with p. A group
+            with too few experiments, or without an effect of dose, stays out of the model and has its reason.
         df: of each contrast.
         effects: the fit; None where there is none.
         reason: why there is none.
@@ -88,27 +90,51 @@ def compare_mixed(
     first = groups[0] if reference is None else reference
     if first not in groups or len(groups) < 2:
         raise _usage("by", "Curves of two groups are needed.", first, "the reference and another group")
-    parts = _Parts(form, wells, groups, quantity, level, unit)
-    counts = Counter(curve.group for curve in wells)
-    short = [name for name in groups if counts[name] < LEAST]
-    if short:
-        return parts.nothing(
-            first, f"the model needs {LEAST} experiments a side; {short[0]} has {counts[short[0]]}"
-        )
     limits = {name: (value, value) for name, value in (fixed or {}).items()}
     means = collapse(wells)
     curves = fitting.batch(form, means.dose, means.y, means.weight, limits)
-    days = list(dict.fromkeys(curve.experiment for curve in wells))
+    found = fitting.fit(curves)
+    absent = _absent(wells, groups, curves, found, means)
+    kept = [i for i, curve in enumerate(wells) if curve.group not in absent]
+    parts = _Parts(form, [wells[i] for i in kept], groups, absent, quantity, level, unit)
+    if first in absent or len(groups) - len(absent) < 2:
+        return parts.nothing(first, absent.get(first) or next(iter(absent.values())))
+    days = list(dict.fromkeys(curve.experiment for curve in parts.wells))
     effects = mixed_effects(
-        curves, fitting.fit(curves).theta, float(means.pure.sum()), sum(len(curve.dose) for curve in wells),
-        np.array([groups.index(curve.group) for curve in wells]),
-        np.array([days.index(curve.experiment) for curve in wells]), names,
+        curves.rows(np.array(kept)), parts.pooled(limits), float(means.pure[kept].sum()),
+        sum(len(curve.dose) for curve in parts.wells),
+        np.array([parts.present.index(curve.group) for curve in parts.wells]),
+        np.array([days.index(curve.experiment) for curve in parts.wells]), names,
     )  # fmt: skip
     return (
         parts.nothing(first, effects)
         if isinstance(effects, str)
         else parts.told(first, effects, curves.low[0])
     )
+
+
+def _absent(
+    wells: list[Wells], groups: list[str], curves: fitting.Batch, found: fitting.Fitted, means: Means
+) -> dict[str, str]:
+    """Groups that cannot be in the model, and why: too few experiments, or none of them with a curve."""
+    free = (curves.low < curves.high).sum(1)
+    middle = (curves.weight * curves.y).sum(1) / curves.weight.sum(1)
+    rise = (curves.weight * (curves.y - middle[:, None]) ** 2).sum(1) - found.rss
+    rest = np.array([len(curve.dose) for curve in wells]) - free
+    ratio = (rise / np.maximum(free - 1, 1)) / np.maximum(
+        (found.rss + means.pure) / np.maximum(rest, 1), 1e-300
+    )
+    left = found.rss + means.pure
+    flat = fdtrc(np.maximum(free - 1, 1), np.maximum(rest, 1), np.maximum(ratio, 0)) >= FLAT
+    flat |= left > (1 - POOR) * (left + rise)
+    reasons: dict[str, str] = {}
+    for name in groups:
+        own = [i for i, curve in enumerate(wells) if curve.group == name]
+        if len(own) < LEAST:
+            reasons[name] = f"the model needs {LEAST} experiments a side; {name} has {len(own)}"
+        elif flat[own].all():
+            reasons[name] = f"no effect of dose, or a poor fit, in every experiment of {name}"
+    return reasons
 
 
 def _usage(field: str, message: str, found: str, allowed: str) -> UsageError:
@@ -134,8 +160,9 @@ class _Parts:
     """What turns a fit into estimates."""
 
     form: Form
-    wells: list[Wells]
+    wells: list[Wells]  # of the groups in the model
     groups: list[str]
+    absent: dict[str, str]
     quantity: str
     level: float
     unit: str
@@ -144,26 +171,45 @@ class _Parts:
     def logged(self) -> bool:
         return self.quantity in ("ic50", "ec50")
 
-    def nothing(self, first: str, reason: str) -> MixedComparison:
-        def empty(name: str) -> Estimate:
-            return Estimate(name, math.nan, level=self.level, n=len(self.wells), method=METHOD, reason=reason)
+    @property
+    def present(self) -> list[str]:
+        return [name for name in self.groups if name not in self.absent]
 
-        contrasts = tuple(empty(self._name(name, first)) for name in self.groups if name != first)
-        values = {name: empty(name) for name in self.groups}
+    def pooled(self, limits: dict[str, tuple[float, float]]) -> Array:
+        """theta of all wells of each group in the model, fitted as one curve."""
+        one = [self._together(name) for name in self.present]
+        means = collapse(one)
+        return fitting.fit(fitting.batch(self.form, means.dose, means.y, means.weight, limits)).theta
+
+    def _together(self, name: str) -> Wells:
+        own = [curve for curve in self.wells if curve.group == name]
+        return Wells(
+            name, "", *(np.concatenate([getattr(c, key) for c in own]) for key in ("dose", "response"))
+        )
+
+    def _empty(self, name: str, group: str, reason: str) -> Estimate:
+        why = self.absent.get(group, reason)
+        return Estimate(name, math.nan, level=self.level, n=len(self.wells), method=METHOD, reason=why)
+
+    def nothing(self, first: str, reason: str) -> MixedComparison:
+        others = [name for name in self.groups if name != first]
+        contrasts = tuple(self._empty(self._name(name, first), name, reason) for name in others)
+        values = {name: self._empty(name, name, reason) for name in self.groups}
         return MixedComparison(values, contrasts, (math.nan,) * len(contrasts), None, reason)
 
     def told(self, first: str, effects: Effects, held: Array) -> MixedComparison:
-        rows = [self._row(i, effects, held) for i in range(len(self.groups))]
-        base = rows[self.groups.index(first)]
-        values = {
-            name: self._estimate(name, row, effects, self.unit if self.logged else "")[0]
-            for name, row in zip(self.groups, rows, strict=True)
-        }
-        found = [
-            self._estimate(self._name(name, first), _less(row, base), effects, "", tested=True)
-            for name, row in zip(self.groups, rows, strict=True)
-            if name != first
-        ]
+        rows = {name: self._row(i, effects, held) for i, name in enumerate(self.present)}
+        values: dict[str, Estimate] = {}
+        found: list[tuple[Estimate, float]] = []
+        for name in self.groups:
+            label = self._name(name, first)
+            if name in self.absent:
+                values[name] = self._empty(name, name, "")
+                found.append((self._empty(label, name, ""), math.nan))
+                continue
+            values[name] = self._estimate(name, rows[name], effects, self.unit if self.logged else "")[0]
+            if name != first:
+                found.append(self._estimate(label, _less(rows[name], rows[first]), effects, "", tested=True))
         return MixedComparison(values, tuple(e for e, _ in found), tuple(df for _, df in found), effects)
 
     def _name(self, name: str, first: str) -> str:
@@ -171,12 +217,12 @@ class _Parts:
 
     def _row(self, i: int, effects: Effects, held: Array) -> tuple[float, Array, str | None]:
         """The quantity of one group (logarithm of a dose), its gradient in beta, and why it is missing."""
-        own = [curve for curve in self.wells if curve.group == self.groups[i]]
-        dose = np.concatenate([curve.dose for curve in own])
-        response = np.concatenate([curve.response for curve in own])
+        own = self._together(self.present[i])
         theta = held.copy()
         theta[list(effects.free)] = effects.beta[i]
-        bare = Fit("", "", self.form, {}, dose, response, theta, np.zeros((len(theta),) * 2), 0, math.nan, {})
+        bare = Fit(
+            "", "", self.form, {}, own.dose, own.response, theta, np.zeros((len(theta),) * 2), 0, math.nan, {}
+        )
 
         def at(point: Array) -> Estimate:
             return getattr(replace(bare, theta=point), self.quantity)
