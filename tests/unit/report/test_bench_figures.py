@@ -123,6 +123,15 @@ def test_one_value_an_experiment_is_drawn_once_and_a_crowd_is_a_picture():
     assert any(line.get_rasterized() for line in crowd.draw.axes[0].get_lines())
     unnamed = superplot([Super("CTR", np.array([1.0, 2.0]), ("", ""))])
     assert "experiments not named" in [text.get_text() for text in unnamed.draw.texts]
+    assert "CTR: experiments not named, 2 wells" in unnamed.caption
+    assert bar_of(Super("CTR", np.array([1.0, 2.0]), ("", "")), log=False) is None
+    both = superplot([Super(name, np.array([1.0, 2.0]), ("", "")) for name in "ab"])
+    assert not [
+        line
+        for line in both.draw.axes[0].get_lines()
+        if len(line.get_xdata()) == 2 and line.get_marker() == "None"
+    ]
+    assert {line.get_markerfacecolor() for line in large(both.draw.axes[0], 6.0)} == {"white"}
 
 
 def test_ratios_stand_on_powers_of_two_with_one_among_them():

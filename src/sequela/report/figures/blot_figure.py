@@ -18,6 +18,7 @@ from sequela.report.figures.superplot import (
     draw_key,
     experiments_of,
     explained,
+    in_words,
     large_rows,
     limits_of,
     names_room,
@@ -129,10 +130,7 @@ def _alt(blots: Sequence[BlotPicture], quantities: Sequence[Quantified]) -> str:
         for one in blots
     )
     values = "; ".join(
-        f"{clean(one.target)} in {clean(group.name)}: mean {sum(means) / len(means):.3g} of {len(means)} experiments"
-        for one in quantities
-        for group in one.groups
-        if (means := list(group.by_experiment().values()))
+        f"{clean(one.target)} in {in_words(group)}" for one in quantities for group in one.groups
     )
     strips = f"Strips of {len(blots)} blots. {shown}. " if blots else ""
     return f"{strips}Values relative to the reference lane. {values}."

@@ -132,7 +132,7 @@ def draw_scale(page: Page, box: Box, side: int, pixel_um: float | None, *, named
     """The scale bar of one panel; its length in micrometres, NaN where the size of a pixel is not known."""
     if pixel_um is None:
         return math.nan
-    return scale_bar(page, box, side, pixel_um, colour="#FFFFFF", named=named)
+    return scale_bar(page, box, side, pixel_um, colour="#FFFFFF", named=named, ground="#00000099")
 
 
 def _outlines(axes: Axes, one: Field, cut: tuple[slice, slice], width: float) -> None:

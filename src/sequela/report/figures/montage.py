@@ -25,6 +25,7 @@ from sequela.report.figures.superplot import (
     draw_key,
     experiments_of,
     explained,
+    in_words,
     large_rows,
     limits_of,
     room_below,
@@ -136,11 +137,7 @@ def _measured(fields: Sequence[Field]) -> str:
 
 def _alt(fields: Sequence[Field], groups: Sequence[Super], target: str, y_label: str) -> str:
     shown = f"Fields of cells stained for {target}: {', '.join(clean(one.condition) for one in fields)}. "
-    values = "; ".join(
-        f"{clean(group.name)}: mean {sum(means) / len(means):.3g} of {len(means)} experiments"
-        for group in groups
-        if (means := list(group.by_experiment().values()))
-    )
+    values = "; ".join(map(in_words, groups))
     return (
         shown if fields else ""
     ) + f"Superplot of {y_label or 'what was measured'}. {values or 'No values'}."

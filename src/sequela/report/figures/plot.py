@@ -183,6 +183,17 @@ def legend(
     return y - top + line_height(SMALL)
 
 
+def legend_rows(names: Sequence[str], room: float) -> int:
+    """How many rows `legend` needs for names with a stroke each, in `room` mm."""
+    rows, x = 1, 0.0
+    for name in names:
+        wide = width_of(name, SMALL) + 7.0
+        if x + wide > room and x > 0:
+            rows, x = rows + 1, 0.0
+        x += wide
+    return rows
+
+
 def side_by_side(n: int, places: Sequence[float], most: float) -> list[float]:
     """Shifts of n groups whose dots share places: `most` apart, or as far as half of the room between places allows."""
     apart = np.diff(np.unique(np.asarray(places, float)))

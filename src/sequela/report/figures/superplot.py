@@ -16,6 +16,7 @@ from sequela.report.figures.plot import (
     Scale,
     draw_axes,
     legend,
+    legend_rows,
     linear,
     place_of,
     spread,
@@ -85,11 +86,7 @@ def superplot(
         banner: a warning printed in the picture.
     """
     counts = "; ".join(counted(group, small) for group in groups)
-    described = "; ".join(
-        f"{clean(group.name)}: mean {np.mean(list(mean.values())):.3g} of {len(mean)} experiments"
-        for group in groups
-        for mean in [group.by_experiment()]
-    )
+    described = "; ".join(map(in_words, groups))
     return Figure(
         id=id,
         title=title,
@@ -126,7 +123,19 @@ def _single(group: Super) -> bool:
 
 def counted(group: Super, small: str) -> str:
     """`T+P: n = 3, 9 wells`."""
-    return f"{clean(group.name)}: n = {len(group.by_experiment())}, {len(group.values):,} {small}"
+    n = sum(1 for name in group.by_experiment() if name)
+    told = f"n = {n}" if n else "experiments not named"
+    return f"{clean(group.name)}: {told}, {len(group.values):,} {small}"
+
+
+def in_words(group: Super) -> str:
+    """`T+P: mean 0.157 of 3 experiments`."""
+    means = group.by_experiment()
+    if not means:
+        return f"{clean(group.name)}: no value"
+    n = sum(1 for name in means if name)
+    told = f"of {n} experiments" if n else "of experiments that are not named"
+    return f"{clean(group.name)}: mean {sum(means.values()) / len(means):.3g} {told}"
 
 
 def small_rows(groups: Sequence[Super]) -> dict[str, list[Any]]:
@@ -189,8 +198,13 @@ def names_room(groups: Sequence[Super], area: Box) -> float:
 
 def room_below(groups: Sequence[Super], area: Box, repeats: Sequence[str]) -> float:
     """Height in mm of names and key below `area`."""
-    key = 2.2 * line_height(SMALL) if repeats else 0.0
-    return names_room(groups, area) + key + 1
+    rows = 1 if len(repeats) > MANY else legend_rows(keyed(repeats), area.right - area.left)
+    return names_room(groups, area) + (rows + 0.6) * line_height(SMALL) * bool(repeats) + 1
+
+
+def keyed(repeats: Sequence[str]) -> list[str]:
+    """Experiments as the key names them."""
+    return [f"experiment {clean(name)}" if name else "experiments not named" for name in repeats]
 
 
 def draw_key(page: Page, groups: Sequence[Super], area: Box, repeats: Sequence[str]) -> None:
@@ -199,7 +213,7 @@ def draw_key(page: Page, groups: Sequence[Super], area: Box, repeats: Sequence[s
     if len(repeats) > MANY:
         page.text(area.left, top, f"{len(repeats)} experiments", size=SMALL, colour=MUTED)
         return
-    named = [f"experiment {clean(name)}" if name else "experiments not named" for name in repeats]
+    named = keyed(repeats)
     legend(page, named, [colour(nth).line for nth in range(len(named))], area.left, top, area.right)
 
 
@@ -224,6 +238,8 @@ def draw_groups(
     shifts = (np.arange(len(order)) - (len(order) - 1) / 2) * min(0.05, 0.25 / max(1, len(order))) * step
     means = [group.by_experiment() for group in groups]
     for nth, name in enumerate(order):
+        if not name:
+            continue  # without a name nothing says that two values are of one day
         line = [(x + shifts[nth], mean[name]) for x, mean in zip(centres, means, strict=True) if name in mean]
         axes.plot([x for x, _ in line], [value for _, value in line], color=HAIR, linewidth=0.7, zorder=2)
     for place, group in enumerate(groups):
@@ -251,7 +267,8 @@ def _condition(
         axes.plot(x, own, "o", markersize=small, color=tint(hue, 0.35 if crowded else 0.55), markeredgewidth=0,
                   zorder=1, rasterized=crowded)  # fmt: skip
         if name in means:
-            axes.plot(centre + shifts[nth], means[name], mark, markersize=6.0, color=hue, markeredgecolor="white",
+            face, edge = (hue, "white") if name else ("white", hue)
+            axes.plot(centre + shifts[nth], means[name], mark, markersize=6.0, color=face, markeredgecolor=edge,
                       markeredgewidth=0.7, zorder=4)  # fmt: skip
 
 
@@ -259,7 +276,7 @@ def bar_of(group: Super, *, log: bool) -> tuple[float, float, float] | None:
     """Middle and limits: as given, else mean and SD of the experiments (geometric on a log axis)."""
     if group.bar is not None:
         return group.bar
-    values = np.array(list(group.by_experiment().values()))
+    values = np.array([value for name, value in group.by_experiment().items() if name])
     if not len(values) or (len(values) > 1 and np.ptp(values) == 0) or (log and values.min() <= 0):
         return None
     seen = np.log(values) if log else values
