@@ -34,8 +34,17 @@ def test_a_larger_gap_never_makes_more_lines(ovarian_study):
     assert counts == sorted(counts, reverse=True)
 
 
-def test_changed_patients_are_those_of_the_list(ovarian_study):
-    pair = [(name, read_rules(name)) for name in ("ovarian", "generic-28-120")]
+def lasting(days):
+    """The ovarian rules, a treatment without an end taken for so many days."""
+    rules = read_rules("ovarian")
+    return rules.model_copy(update={"record": rules.record.model_copy(update={"fallback_days": days})})
+
+
+@pytest.mark.parametrize(
+    "rules", [read_rules("generic-28-120"), lasting(90)], ids=["other rules", "other records"]
+)
+def test_changed_patients_are_those_of_the_list(ovarian_study, rules):
+    pair = [("own", read_rules("ovarian")), ("other", rules)]
     _, other = multiverse(ovarian_study, TODAY, pair)
     tables = read_sources(ovarian_study, lambda _: None)
     old, new = (walk_from(ovarian_study, tables, rules, today=TODAY) for _, rules in pair)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sequela.clinic.rivals import lines_under
 from sequela.clinic.rules import read_rules
 from sequela.core.errors import StudyError, UsageError
 from sequela.core.finding import Finding, Where
@@ -19,6 +20,7 @@ from sequela.report.tables import Cell, Column, Row, Table
 from sequela.study.model import Curves
 from sequela.study.named_endpoints import roles
 from sequela.walk.analyses import compare, grouped, population
+from sequela.walk.courses import courses
 from sequela.walk.path import base_of, read_sources, walk_from
 
 if TYPE_CHECKING:
@@ -133,12 +135,23 @@ def multiverse(
     tables = tables or read_sources(study, progress)
     base: Walk | None = None
     found: list[Universe] = []
+    changed: list[int | None] = []
     for label, ruleset in chosen:
         progress(label)
         walked = walk_from(study, tables, ruleset, today=today)
-        base = base or walked
-        found.append(_universe(label, walked, base, analyses))
+        if base is None:
+            base, changed = walked, _reclassified(walked, [rules for _, rules in chosen])
+        found.append(_universe(label, walked, base, analyses, changed[len(found)]))
     return tuple(found)
+
+
+def _reclassified(base: Walk, rules: list[RuleSet]) -> list[int | None]:
+    """Patients whose lines change under each rule set; None where the rule set reads the records otherwise."""
+    alike = [one.record == base.rules.record for one in rules]
+    known = courses(base.study, base.registry, base.rules, base.overrides)
+    chosen = [one for one, same in zip(rules, alike, strict=True) if same]
+    counts = iter(lines_under(base.registry.used, chosen, base.dictionary.classes, known)["changed"])
+    return [next(counts) if same else None for same in alike]
 
 
 def _contrasts(study: Study) -> list[Curves]:
@@ -163,8 +176,7 @@ def _contrasts(study: Study) -> list[Curves]:
     return found
 
 
-def _universe(label: str, walked: Walk, base: Walk, analyses: list[Curves]) -> Universe:
-    changed = _changed(walked, base)
+def _universe(label: str, walked: Walk, base: Walk, analyses: list[Curves], changed: int | None) -> Universe:
     both = base.people.frame.select("patient", pl.col("sequence").alias("old")).join(
         walked.people.frame.select("patient", "sequence"), on="patient"
     )
@@ -174,7 +186,7 @@ def _universe(label: str, walked: Walk, base: Walk, analyses: list[Curves]) -> U
         label,
         walked.rules.name,
         len(walked.cohort),
-        changed,
+        _changed(walked, base) if changed is None else changed,
         moved,
         tuple(sizes.get(group.name, 0) for group in walked.study.sequences.groups),
         tuple((analysis.id, *_estimate(walked, analysis)) for analysis in analyses),
