@@ -87,11 +87,11 @@ def blots(analysis: Strips, assay: Blot, benched: Benched, heading: Heading) -> 
     asked = [name for name in analysis.targets or told if name in told and name not in marks]
     rows = relative.filter(pl.col("target").is_in(asked))
     quantities = tuple(
-        _quantified(f"{target}, {fraction}" if fraction else str(target), part, names)
+        _quantified(_quantity(str(target), assay, fraction and str(fraction)), part, names)
         for (target, fraction), part in rows.group_by(["target", "fraction"], maintain_order=True)
     )
     pictures = tuple(_picture(one, analysis, assay, names) for one in benched.images[analysis.assay].strips)
-    notes = ("Tests are made of values by experiment, see the comparisons; here nothing is tested.",)
+    notes = ("Nothing is tested here: comparisons test one value an experiment.",)
     return Blotted(
         heading, f"Relative to {names[order[0], dose]}", pictures, quantities, assay.simulated, notes
     )
