@@ -9,7 +9,7 @@ the same.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -122,7 +122,18 @@ def quality(frame: pl.DataFrame, plates: Plates) -> tuple[tuple[Quality, ...], t
         one = _judge(str(plate), hours if isinstance(hours, float) else None, rows, plates, turned)
         found.append(one)
         findings.extend(_limits(one, plates, rows))
-    return tuple(found), tuple(findings)
+    return tuple(found), _over_times(findings)
+
+
+def _over_times(findings: list[Finding]) -> tuple[Finding, ...]:
+    """A plate that is read many times has one finding of each code, with the number of reads that share it."""
+    alike: dict[tuple[str, str | None, str | None], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.code, finding.where.file, finding.where.field), []).append(finding)
+    return tuple(
+        first if not rest else replace(first, found=f"{first.found}, and at {len(rest)} more of its times")
+        for first, *rest in alike.values()
+    )
 
 
 def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates, turned: float) -> Quality:

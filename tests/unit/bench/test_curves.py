@@ -90,6 +90,12 @@ def test_every_curve_has_its_row(tmp_path):
     assert (tmp_path / "out" / "tables" / "curves-parameters.csv").is_file()
 
 
+def test_tables_hold_plain_numbers(tmp_path):
+    sq.run(study(tmp_path, 'curve_tests = ["mixed", "parallelism"]', named=False), out=tmp_path / "out")
+    for path in (tmp_path / "out").rglob("*.csv"):
+        assert "np.float" not in path.read_text("utf-8"), path
+
+
 def test_a_robust_fit_withstands_a_wild_well(tmp_path):
     protocol = study(tmp_path, "robust = true")
     lines = (tmp_path / "wells.csv").read_text("utf-8").splitlines()

@@ -218,6 +218,15 @@ def test_z_prime_and_spread_by_hand():
     assert {finding.code for finding in findings} == {"B240", "B241"}
 
 
+def test_a_plate_read_many_times_is_named_once():
+    frame = rows(plate=["p"] * 9, culture=["A"] * 9, role=["control"] * 9, dose=[0] * 9, hours=[0, 24, 48] * 3,
+                 value=[1.0] * 3 + [2.0] * 3 + [3.0] * 3)  # fmt: skip
+    _, findings = quality(frame, Plates())
+    assert [(finding.code, finding.found) for finding in findings] == [
+        ("B241", "coefficient of variation 50%, and at 2 more of its times")
+    ]
+
+
 def test_edges_and_trends_are_what_was_put_in():
     place = [(row, column) for row in range(1, 9) for column in range(1, 13)]
     edge = [1.2 if row in (1, 8) or column in (1, 12) else 1.0 for row, column in place]

@@ -135,7 +135,7 @@ class Fit:
     def _linear(self, name: str, value: float, gradient: Array) -> Estimate:
         se = math.sqrt(max(0.0, float(gradient @ self.covariance @ gradient))) if self.df > 0 else math.nan
         half = self._quantile() * se
-        return self._estimate(name, value, se=se, lower=value - half, upper=value + half)
+        return self._estimate(name, float(value), se=se, lower=float(value - half), upper=float(value + half))
 
     def _emax(self) -> Estimate:
         if math.isnan(self.theta[0]):
@@ -148,7 +148,7 @@ class Fit:
         positive = self.dose[self.dose > 0]
         if math.isnan(self.theta[0]) or len(np.unique(positive)) < 2:
             return self._estimate("auc", math.nan, reason=self.flaw or "fewer than two positive doses")
-        start = self.theta[2]
+        start = float(self.theta[2])
         if start <= 0:
             return self._estimate("auc", math.nan, reason="the response at dose 0 is not positive")
         mean, slope = self._mean_response(positive)
