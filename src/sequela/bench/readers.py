@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
@@ -14,8 +17,6 @@ from sequela.records.kinetics import find_reads
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import polars as pl
 
     from sequela.records.source import Source
     from sequela.study.bench import Assay
@@ -77,6 +78,35 @@ def _no_grid(path: Path, wells: int) -> Finding:
     return Finding(
         "B102", "error", f"the file holds no plate of {wells} wells", Where(str(path)), None, allowed, remedy
     )
+
+
+def table_below(
+    source: Source, path: Path, line: int, headings: Mapping[str, str], needed: set[str]
+) -> pl.DataFrame:
+    """Rows of text below the line that names the columns, up to an empty one: our fields, `_file` and `_line`.
+
+    Raises:
+        DataError: B108, the line does not name every column that is needed.
+    """
+    rows = read_rows(source, path)
+    head = rows[line - 1] if line <= len(rows) else []
+    places = {field: head.index(heading) for field, heading in headings.items() if heading in head}
+    lacking = sorted(headings[field] for field in needed - places.keys())
+    if lacking:
+        remedy = "count the lines of the file, or map the columns: `columns`"
+        message = f"line {line} does not name the columns {', '.join(lacking)}"
+        found = ", ".join(filter(None, head)) or "an empty line"
+        raise DataError(
+            Finding("B108", "error", message, Where(str(path), line), found, "their names", remedy)
+        )
+    body = list(takewhile(any, rows[line:]))
+    columns = {
+        field: [row[at] if at < len(row) and row[at] else None for row in body]
+        for field, at in places.items()
+    }
+    text = pl.DataFrame(columns, schema=dict.fromkeys(places, pl.String))
+    lines = pl.int_range(line + 1, line + 1 + len(body), dtype=pl.Int64, eager=True)
+    return text.with_columns(pl.lit(str(path)).alias("_file"), lines.alias("_line"))
 
 
 def untold(path: Path, grids: Mapping[str, Grid], assay: Assay) -> tuple[Finding, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.bench.layouts import read_layout
-from sequela.bench.readers import plates_of, strange_plates, unmatched, untold
+from sequela.bench.readers import plates_of, strange_plates, table_below, unmatched, untold
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.columns import typed
@@ -108,7 +108,10 @@ def observed(name: str, assay: Assay, plates: Plates, base: Path) -> Observed:
     else:
         text: dict[str, Kind] = dict.fromkeys(FIELDS, "text")  # a reader's words must be seen before numbers
         needed = ("value",) if assay.culture else ("value", "culture")
-        told, findings, hashes = _long(name, assay, text, needed, base)
+        if assay.header_line is None:
+            told, findings, hashes = _long(name, assay, text, needed, base)
+        else:
+            told, findings, hashes = _below_lines(name, assay, needed, base)
         frame, typing = _typed(name, assay, told)
         findings += typing
     whole = _completed(frame, assay).with_columns(pl.lit(None, pl.String).alias("unused"))
@@ -151,6 +154,21 @@ def _long(
     return table.frame, list(table.findings), dict(table.sha256)
 
 
+def _below_lines(
+    name: str, assay: Assay, needed: tuple[str, ...], base: Path
+) -> tuple[pl.DataFrame, list[Finding], dict[str, str]]:
+    """Rows of text of files whose table stands below other lines."""
+    _mapped(assay, FIELDS)
+    source = _source(name, assay, {})
+    headings = {field: assay.columns.get(field, field) for field in FIELDS}
+    hashes: dict[str, str] = {}
+    parts: list[pl.DataFrame] = []
+    for path in find(source, base):
+        hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        parts.append(table_below(source, path, assay.header_line or 1, headings, {*needed, *assay.columns}))
+    return pl.concat(parts, how="diagonal"), [], hashes
+
+
 def _source(
     name: str, assay: Tabular, fields: Fields, rules: Mapping[str, Mapping[str, Any]] = NO_RULES
 ) -> Source:
@@ -172,19 +190,24 @@ def _source(
 
 def _present(assay: Tabular, fields: Fields, needed: tuple[str, ...], files: list[Path]) -> tuple[str, ...]:
     """The fields that every file has; those that the study file maps, and the needed ones, must be there."""
+    _mapped(assay, fields)
     headers = [_header(assay, path) for path in files]
-    unknown = sorted(set(assay.columns) - fields.keys())
-    if unknown:
-        raise DataError(
-            Finding("B101", "error", f"there is no field `{unknown[0]}` of a row of {assay.kind}",
-                    Where(field="columns"), unknown[0], ", ".join(fields), "map one of these fields")
-        )  # fmt: skip
     must = {*needed, *assay.columns}
     return tuple(
         field
         for field in fields
         if field in must or all(assay.columns.get(field, field) in header for header in headers)
     )
+
+
+def _mapped(assay: Tabular, fields: Fields) -> None:
+    """Raises DataError, B101, where `columns` maps what is no field."""
+    unknown = sorted(set(assay.columns) - fields.keys())
+    if unknown:
+        raise DataError(
+            Finding("B101", "error", f"there is no field `{unknown[0]}` of a row of {assay.kind}",
+                    Where(field="columns"), unknown[0], ", ".join(fields), "map one of these fields")
+        )  # fmt: skip
 
 
 def _header(assay: Tabular, path: Path) -> list[str]:

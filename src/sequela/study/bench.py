@@ -100,6 +100,9 @@ class Assay(Part):
         None, description='of an Excel file; "*" is every sheet, each a plate of its own (grid)'
     )
     delimiter: str | None = Field(None, description="between the cells; by the format unless said")
+    header_line: int | None = Field(
+        None, gt=1, description="the line that names the columns, where others stand above it (long)"
+    )
     decimal: Literal[".", ","] = Field(
         ".", description="decimal sign of numbers (long); of a grid both are understood"
     )

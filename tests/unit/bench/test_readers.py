@@ -251,6 +251,21 @@ def test_rows_with_decimal_commas(tmp_path):
         walk_bench(study(tmp_path, "rows.csv", lines(rows, ";"), 'delimiter = ";"', arrangement="long"))
 
 
+def test_a_table_below_lines_about_the_run(tmp_path):
+    rows = [["Software", "3.11"], ["Reader", "X"], [], ["Well ID", "Conc", "570"]]
+    rows += [["A", str(c - 1), f"{VALUES[r, c]}"] for r, c in WELLS if r > 1]
+    text = lines([*rows, [], ["Well ID", "the end"]], ";").replace(".", ",")
+    more = 'header_line = 4\ncolumns = { culture = "Well ID", dose = "Conc", value = "570" }'
+    frame = walk_bench(study(tmp_path, "rows.csv", text, more, arrangement="long")).frames["mtt"]
+    assert frame["value"].to_list() == pytest.approx([v for (r, _), v in VALUES.items() if r > 1])
+    assert frame["_line"].to_list() == [*range(5, 5 + 84)]
+    with pytest.raises(DataError, match="B108") as fault:
+        walk_bench(study(tmp_path, "rows.csv", text, more.replace("4", "2"), arrangement="long"))
+    assert fault.value.findings[0].found == "Reader, X"
+    with pytest.raises(DataError, match="B101"):
+        walk_bench(study(tmp_path, "rows.csv", text, more.replace("dose", "doze"), arrangement="long"))
+
+
 def test_a_saturated_row(tmp_path):
     rows = [["culture", "dose", "value"], *(["A", "0", "1.0"] for _ in range(3)), ["A", "1", "OVRFLW"]]
     protocol = study(tmp_path, "rows.csv", lines(rows, ","), arrangement="long")
