@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.bench.biopsies import SCORES, Biopsies, biopsies
+from sequela.bench.cells import find_cells, from_labels
+from sequela.bench.membranes import Membranes, membrane_score
 from sequela.bench.pictures import Picture, read_picture
 from sequela.bench.stains import Stained, separate
 from sequela.bench.tables import tabulated
@@ -35,6 +37,8 @@ FIELDS: Final[dict[str, Kind]] = {
     "ish": "category",
     "ki67": "number",
     "picture": "text",
+    "cells": "text",
+    "nuclei": "text",
     "exclude": "text",
 }
 ISH: Final = {
@@ -49,17 +53,18 @@ RULES: Final[dict[str, dict[str, Any]]] = {
     "ish": {"levels": ISH},
     **dict.fromkeys(("er", "pgr", "percent", "ki67"), SHARE),
 }
-OPTIONAL: Final = ("ki67", "site", "picture")
+OPTIONAL: Final = ("ki67", "site", "picture", "cells", "nuclei")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slide:
-    """One picture of a biopsy with its stains separated."""
+    """One picture of a biopsy with its stains separated, and its membranes where the study gives their cuts."""
 
     patient: str
     time: str
     source: Picture
     stained: Stained
+    membranes: Membranes | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +94,46 @@ def slides(name: str, assay: Slides, base: Path) -> Read:
     found = biopsies(used.select(kept), assay.edition)
     seen, faults = _seen(used, assay, base)
     hashes = dict(read.sha256) | {slide.source.name: slide.source.sha256 for slide in seen}
-    findings = (*read.findings, *found.findings, *_unread(used), *faults)
-    return Read(frame, found, seen, findings, hashes)
+    findings = (*read.findings, *found.findings, *_unread(used), *faults, *_apart(used, seen))
+    return Read(_with_measured(frame, seen), found, seen, findings, hashes)
+
+
+def _with_measured(frame: pl.DataFrame, seen: tuple[Slide, ...]) -> pl.DataFrame:
+    """The rows with `measured_score` and `measured_percent` beside the pathologist's, where slides were measured."""
+    rows = [
+        (one.patient, one.time, one.membranes.score, one.membranes.percent)
+        for one in seen
+        if one.membranes is not None
+    ]
+    if not rows:
+        return frame
+    kinds = {
+        "patient": pl.String,
+        "time": pl.String,
+        "measured_score": pl.String,
+        "measured_percent": pl.Float64,
+    }
+    return frame.join(
+        pl.DataFrame(rows, schema=kinds, orient="row"),
+        on=["patient", "time"],
+        how="left",
+        maintain_order="left",
+    )
+
+
+def _apart(used: pl.DataFrame, seen: tuple[Slide, ...]) -> list[Finding]:
+    """Slides whose measured score is not the pathologist's: both stand, and somebody looks again."""
+    read = {
+        (patient, time): score for patient, time, score in used.select("patient", "time", "score").iter_rows()
+    }
+    return [
+        Finding("I164", "warning", f"the measured score of the biopsy {one.time} is not the one that was read",
+                Where(one.source.name, patient=one.patient),
+                f"read {told}, measured {one.membranes.score or 'none'} ({one.membranes.reason})", None,
+                "look at the slide again; the reading is used, and the measurement stands beside it")
+        for one in seen
+        if one.membranes is not None and (told := read.get((one.patient, one.time))) not in (None, one.membranes.score)
+    ]  # fmt: skip
 
 
 def _unread(used: pl.DataFrame) -> list[Finding]:
@@ -112,12 +155,34 @@ def _seen(used: pl.DataFrame, assay: Slides, base: Path) -> tuple[tuple[Slide, .
         try:
             source = read_picture(base / row["picture"])
             stained = separate(source, assay.vectors) if assay.vectors else separate(source)
+            membranes = _membranes(row, assay, stained, base)
         except DataError as fault:
             findings += [_of(finding, row) for finding in fault.findings]
             continue
         findings += [_of(finding, row) for finding in stained.findings if finding.code != "I103"]
-        found.append(Slide(row["patient"], row["time"], source, stained))
+        findings += [_of(finding, row) for finding in (membranes.findings if membranes else ())]
+        found.append(Slide(row["patient"], row["time"], source, stained, membranes))
     return tuple(found), findings
+
+
+def _membranes(row: Mapping[str, Any], assay: Slides, stained: Stained, base: Path) -> Membranes | None:
+    """The slide's membranes, in cells of your own or in those around its nuclei; None where no cuts are given."""
+    if assay.cuts_od is None:
+        return None
+    if row["cells"] is not None:
+        nuclei = read_picture(base / row["nuclei"]).pixels if row["nuclei"] is not None else None
+        cells = from_labels(read_picture(base / row["cells"]).pixels, nuclei)
+        return membrane_score(stained.dab, cells, assay.cuts_od, edition=assay.edition)
+    diameter = assay.nucleus_pixels or (assay.nucleus_um or 0.0) / (assay.pixel_um or 1.0)
+    if not diameter:
+        raise DataError(
+            Finding("I146", "error", "nothing says how large a nucleus is", Where(field="nucleus_um"), None,
+                    "`nucleus_um` with `pixel_um`, or `nucleus_pixels`, or labels under `cells`", "say one of them")
+        )  # fmt: skip
+    cells = find_cells(stained.haematoxylin, diameter=diameter)
+    return membrane_score(
+        stained.dab, cells, assay.cuts_od, edition=assay.edition, reach=max(3.0, diameter / 4)
+    )
 
 
 def _of(finding: Finding, row: Mapping[str, Any]) -> Finding:

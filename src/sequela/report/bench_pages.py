@@ -145,7 +145,7 @@ class BenchPages:
         blocks: list[Block] = [KeyNumbers(tuple(numbers))] if numbers else []
         unnamed = [finding.message for finding in self.findings if finding.code == "B211"]
         if unnamed:
-            words = "Wells are no repeats: no test was made of these, and no star is drawn. "
+            words = "Wells and cells are no repeats: no test was made of these, and no star is drawn. "
             blocks.append(Note("warning", "Experiments are not named", words + "; ".join(unnamed) + "."))
         invented = [c.heading.title for c in self.contents if c.simulated]
         if invented and not self.house.banner:

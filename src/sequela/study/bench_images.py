@@ -118,3 +118,9 @@ class Slides(_Rows):
         description="of pictures: DAB from this optical density on is positive; of the batch, with its controls",
     )
     pixel_um: float | None = Field(None, gt=0, description="size of a pixel of the pictures in micrometres")
+    cuts_od: Vector | None = Field(
+        None,
+        description="of pictures: OD of a membrane above its cell from which it is faint, moderate, intense",
+    )
+    nucleus_um: float | None = Field(None, gt=0, description="diameter of a usual nucleus; needs `pixel_um`")
+    nucleus_pixels: float | None = Field(None, gt=0, description="the same in pixels")

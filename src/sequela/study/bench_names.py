@@ -85,7 +85,7 @@ def _assays(study: BenchStudy) -> Iterator[Fault]:
         if isinstance(assay, Assay):
             yield from _media(name, assay, study)
             yield from _arrangement(name, assay)
-        if isinstance(assay, Fluorescence) and assay.nucleus_um is not None and assay.pixel_um is None:
+        if isinstance(assay, (Fluorescence, Slides)) and assay.nucleus_um and not assay.pixel_um:
             yield ("assays", name, "nucleus_um"), _needs("nucleus_um", "pixel_um", "a size in micrometres")
 
 

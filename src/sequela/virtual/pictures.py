@@ -124,3 +124,58 @@ def invented_cells(
     noisy = [rng.poisson(part + 100) + rng.normal(0, 5.0, part.shape) for part in (dna, seen)]
     taken = [np.clip(np.round(part), 0, ceiling).astype(np.uint16) for part in noisy]
     return InventedCells(taken[0], taken[1], cells, nuclei, membrane, nucleus)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InventedSlide:
+    """A slide of cells in eight bits a colour: true cells and nuclei, and each cell's rim: (completeness, OD)."""
+
+    colours: NDArray[np.uint8]
+    cells: NDArray[Any]
+    nuclei: NDArray[Any]
+    rims: tuple[tuple[float, float], ...]
+
+
+def invented_slide(
+    rng: np.random.Generator,
+    rims: ArrayLike,
+    *,
+    columns: int = 12,
+    pitch: int = 44,
+    inside: float = 0.05,
+    blur: float = 0.8,
+) -> InventedSlide:
+    """A slide stained with haematoxylin and DAB, cells in rows, brown rims of known completeness and density.
+
+    Args:
+        rng: source of chance.
+        rims: cells x 2: share of the outline that is brown (one arc, anywhere), and its optical density.
+        columns: cells in a row.
+        pitch: between cells, in pixels.
+        inside: optical density of DAB within cells.
+        blur: of the scanner (a Gaussian's standard deviation, pixels).
+    """
+    from scipy import ndimage
+
+    table = np.atleast_2d(np.asarray(rims, float))
+    shape = (-(-len(table) // columns) * pitch, columns * pitch)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    cells, nuclei = np.zeros(shape, int), np.zeros(shape, int)
+    brown, blue = np.zeros(shape), np.full(shape, 0.03)
+    for number, (share, density) in enumerate(table):
+        row, column = divmod(number, columns)
+        cy, cx = (np.array([row, column]) + 0.5) * pitch
+        far = np.hypot(y - cy, (x - cx) * rng.uniform(0.92, 1.08))
+        turn = (np.arctan2(y - cy, x - cx) - rng.uniform(0, 2 * np.pi)) % (2 * np.pi)
+        cell, core = far < 0.4 * pitch, far < 0.2 * pitch
+        rim = (np.abs(far - 0.4 * pitch) < 1.6) & (turn < 2 * np.pi * share)
+        cells[cell], nuclei[core] = number + 1, number + 1
+        brown[cell] = np.maximum(brown[cell], inside)
+        brown[rim] = np.maximum(brown[rim], density)
+        blue[core] = 0.5
+    vectors = np.array([(0.650, 0.704, 0.286), (0.268, 0.570, 0.776)])
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    soft = [np.asarray(ndimage.gaussian_filter(part, blur)) for part in (blue, brown)]
+    light = 245 * 10 ** -(np.stack(soft, axis=-1) @ vectors) + rng.normal(0, 1.5, (*shape, 3))
+    colours = np.clip(np.round(light), 0, 255).astype(np.uint8)
+    return InventedSlide(colours, cells, nuclei, tuple((float(a), float(b)) for a, b in table))

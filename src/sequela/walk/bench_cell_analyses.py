@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +63,7 @@ def _named(response: str, assay: Fluorescence) -> str:
 def montage(analysis: Montage, assay: Fluorescence, benched: Benched, heading: Heading) -> Pictured:
     """The field of each culture that is most like its others, every cell, and where the protein lies by culture."""
     frame, protocol = benched.frames[analysis.assay], benched.protocol
+    fields = benched.images[analysis.assay].fields
     order = [name for name in analysis.cultures or protocol.cultures if name in frame["culture"].to_list()]
     labels = {name: protocol.cultures[name].label or name for name in order}
     groups: list[Super] = []
@@ -74,8 +76,8 @@ def montage(analysis: Montage, assay: Fluorescence, benched: Benched, heading: H
         groups.append(
             Super(label, used[analysis.response].to_numpy(), tuple(used["experiment"]), large=large)
         )
-        located.append(_located(label, own))
-    shown = _typical(benched.images[analysis.assay].fields, labels, analysis.response)
+        located.append(_located(label, own, [one for one in fields if one.row["culture"] == name]))
+    shown = _typical(fields, labels, analysis.response)
     notes = ("Fields shown: of each culture the one whose median lies nearest to that of all its fields.",)
     return Pictured(
         heading, assay.target or "target", "nuclei", _named(analysis.response, assay), assay.pixel_um, shown,
@@ -83,7 +85,8 @@ def montage(analysis: Montage, assay: Fluorescence, benched: Benched, heading: H
     )  # fmt: skip
 
 
-def _located(label: str, own: pl.DataFrame) -> Located:
+def _located(label: str, own: pl.DataFrame, fields: list[Field]) -> Located:
+    """How many cells were used, left out, or not even found as nuclei, and the shares over experiments."""
     used = own.filter(pl.col("unused").is_null())
     levels: list[tuple[str, float, float]] = []
     for measure in ("membrane", "cytoplasm", "nucleus"):
@@ -92,11 +95,12 @@ def _located(label: str, own: pl.DataFrame) -> Located:
         levels.append(
             (measure.capitalize(), mean, float(values.std(ddof=1)) if len(values) > 1 else math.nan)
         )
-    lost = own.filter(pl.col("unused").is_not_null())["unused"].value_counts(sort=True)
-    left = tuple((str(reason), int(n)) for reason, n in lost.iter_rows())
+    left = Counter(own["unused"].drop_nulls().to_list())
+    for field in fields:
+        left.update({f"objects {reason} for a nucleus": n for reason, n in field.found.left_out})
     experiments = len([name for name in used["experiment"].unique() if name])
-    fields = used.select("experiment", "field").n_unique()
-    return Located(label, experiments, fields, used.height, left, tuple(levels))
+    places = used.select("experiment", "field").n_unique()
+    return Located(label, experiments, places, used.height, tuple(left.most_common()), tuple(levels))
 
 
 def _typical(fields: tuple[Field, ...], labels: dict[str, str], response: str) -> tuple[Shown, ...]:
@@ -133,6 +137,12 @@ def pairs(analysis: Pairs, assay: Slides, benched: Benched, heading: Heading) ->
         slide_of(one.source, one.stained, patient=one.patient, time=one.time, threshold=assay.positive_od)
         for one in read.slides
     )
-    return Biopsied(
-        heading, read.found, slopes_of(read.found, tests), shown, assay.simulated, (), assay.pixel_um
-    )
+    measured = [
+        f"patient {one.patient} {one.time} {one.membranes.score or 'no score'} ({one.membranes.percent:.0f} % of "
+        f"{one.membranes.cells['unused'].is_null().sum()} cells)"
+        for one in read.slides
+        if one.membranes is not None
+    ]
+    notes = (f"Measured on the slides, beside the readings: {'; '.join(measured)}.",) if measured else ()
+    slopes = slopes_of(read.found, tests)
+    return Biopsied(heading, read.found, slopes, shown, assay.simulated, notes, assay.pixel_um)

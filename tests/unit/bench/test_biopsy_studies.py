@@ -6,6 +6,7 @@ import pytest
 import sequela as sq
 from sequela.bench.stains import H_DAB
 from sequela.core.errors import DataError
+from sequela.virtual.pictures import invented_slide
 from sequela.walk.bench import walk_bench
 
 STUDY = """
@@ -110,3 +111,33 @@ def test_slides_are_measured_beside_the_readings(tmp_path):
     (slide,) = content.slides
     assert (slide.patient, slide.time) == ("1", "before")
     assert slide.positive == pytest.approx(0.5, abs=0.02)
+
+
+def test_membranes_are_scored_beside_the_readings(tmp_path):
+    """Slides of strongly stained and of unstained cells; the readings say 3+ and 2+."""
+    from PIL import Image
+
+    rows = [("before", "3+", [(1.0, 1.2)] * 60 + [(0.0, 0.0)] * 60), ("after", "2+", [(0.0, 0.0)] * 120)]
+    lines = []
+    for time, score, rims in rows:
+        slide = invented_slide(np.random.default_rng(1), rims)
+        Image.fromarray(np.pad(slide.colours, ((4, 4), (4, 4), (0, 0)), mode="edge")).save(
+            tmp_path / f"{time}.png"
+        )
+        Image.fromarray(np.pad(slide.cells, 4).astype(np.uint16)).save(tmp_path / f"{time}-cells.png")
+        lines.append(f"1,{time},90,90,{score},50,not_done,{time}.png,{time}-cells.png")
+    header = HEADER + ",picture,cells"
+    study = write(tmp_path, "\n".join(lines), header, "cuts_od = [0.1, 0.3, 0.6]")
+    frame = walk_bench(study).frames["biopsies"]
+    assert frame["measured_score"].to_list() == ["3+", "0"]
+    assert frame["measured_percent"].to_list() == pytest.approx([50, 0], abs=1)
+    assert frame["score"].to_list() == ["3+", "2+"]
+    finding = found(study)["I164"]
+    assert (finding.where.file, finding.found.split(" (")[0]) == ("after.png", "read 2+, measured 0")
+    (content,) = sq.run(study, tmp_path / "out").contents
+    assert "patient 1 before 3+ (50 % of 120 cells)" in content.notes[0]
+    bare = "\n".join(line.rsplit(",", 1)[0] for line in lines)
+    alone = write(tmp_path, bare, HEADER + ",picture", "cuts_od = [0.1, 0.3, 0.6]\nnucleus_pixels = 18")
+    assert walk_bench(alone).frames["biopsies"]["measured_score"].to_list() == ["3+", "0"]
+    unsaid = write(tmp_path, bare, HEADER + ",picture", "cuts_od = [0.1, 0.3, 0.6]")
+    assert "how large a nucleus is" in found(unsaid)["I146"].message
