@@ -198,11 +198,24 @@ sequela.add_command(init)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Directory of the outputs; STUDY/out by default."
 )
+@click.option(
+    "--smallest-cell",
+    type=click.IntRange(0),
+    help="Protect counts of people under this, for a report that may leave the house; as in [report] unless given.",
+)
 @click.option("--plan", is_flag=True, help="Say what would be made, and make nothing.")
 @click.option("--open", "show", is_flag=True, help="Open the report when it is done.")
 @JSON
 @EXIT_ZERO
-def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, exit_zero: bool) -> int:
+def run(
+    study: Path,
+    out: Path | None,
+    smallest_cell: int | None,
+    plan: bool,
+    show: bool,
+    as_json: bool,
+    exit_zero: bool,
+) -> int:
     """From the records to the report: lines, cohort, endpoints, estimates, audit, tables and figures.
 
     Example:  sequela run my-study --plan
@@ -213,7 +226,10 @@ def run(study: Path, out: Path | None, plan: bool, show: bool, as_json: bool, ex
     from sequela.walk.path import base_of
 
     protocol = Study.read(study)
-    target = out or base_of(protocol) / "out"
+    target = out or base_of(protocol) / ("release" if smallest_cell else "out")
+    if smallest_cell is not None:
+        kept = protocol.report.model_copy(update={"smallest_cell": smallest_cell})
+        protocol = protocol.model_copy(update={"report": kept})
     if plan:
         steps = planned(protocol, target)
         click.echo(

@@ -33,8 +33,31 @@ STYLES: Final[dict[str, Style]] = {
 PLAIN: Final = STYLES["plain"]
 
 
+class Few(int):
+    """A count from 1 to k - 1: known to be that, and printed as `<k`; as a number the middle of it."""
+
+    limit: int
+
+    def __new__(cls, limit: int) -> Few:
+        """The count under `limit`."""
+        few = super().__new__(cls, max(limit // 2, 1))
+        few.limit = limit
+        return few
+
+    def __str__(self) -> str:
+        return f"<{self.limit}"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+
 def number(value: float, digits: int = 2, style: Style = PLAIN) -> str:
     """`value` rounded half to even on its binary value, a true minus sign, the style's decimal mark."""
+    if isinstance(value, Few):
+        return str(value)
     if not math.isfinite(value):
         return "not reached" if value > 0 else DASH
     text = f"{abs(value):,.{digits}f}".replace(",", " ")

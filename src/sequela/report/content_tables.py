@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sequela.core.units import Unit, days_in
-from sequela.core.wording import DASH, STYLES, Style, interval, number, p_value, percent
+from sequela.core.wording import DASH, STYLES, Few, Style, interval, number, p_value, percent
 from sequela.report.tables import Cell, Column, Row, Table
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class House:
         return Cell(text, estimate.value, (("lower", estimate.lower), ("upper", estimate.upper)))
 
     def share(self, count: int, whole: int) -> Cell:
-        """A count with its percentage."""
+        """A count with its percentage; one that is only known to be small has none."""
+        if isinstance(count, Few):
+            return Cell(str(count))
         return Cell(
             f"{count} ({percent(count, whole, 1, self.style)})" if whole else str(count),
             count,

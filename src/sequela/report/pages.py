@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sequela.core.wording import interval, number
-from sequela.report import adjusted
+from sequela.report import adjusted, disclosure
 from sequela.report import content_figures as draw
 from sequela.report import content_tables as tabulate
 from sequela.report.content import (
@@ -110,16 +110,26 @@ class Pages:
         lines, where they are asked for.
         """
         house = House.of(study.report.style, study.report.time_unit, banner)
+        smallest = study.report.smallest_cell
+        if smallest:
+            steps, groups = disclosure.selected(steps, smallest), disclosure.sizes(groups, smallest)
+            contents = disclosure.release(contents, smallest, house.unit)
+            corrected = disclosure.corrections(corrected, smallest)
+            findings, left_out, variants, rules = (), (), (), None
         parts = tuple(_part(content, house) for content in contents)
         mended = tuple(_correction(content, house) for content in corrected)
         attrition = tabulate.attrition(steps, house)
         if not any(analysis.number for analysis in study.analyses):
             attrition, parts, mended = _numbered(attrition, parts, mended)
+        chart = draw.selection(steps, groups, house)
+        if smallest:
+            attrition, chart = disclosure.table(attrition), disclosure.figure(chart)
+            parts, mended = tuple(map(_released, parts)), tuple(map(_released, mended))
         return cls(
             study,
             house,
             attrition,
-            draw.selection(steps, groups, house),
+            chart,
             parts,
             mended,
             contents,
@@ -178,7 +188,8 @@ class Pages:
             blocks = self._part(self.rules, drawn, directory)
             sections.append(Section(self.rules.id, self.rules.title, blocks))
         sections.append(Section("endpoints", "Endpoints and estimands", self._endpoints()))
-        sections.append(Section("data", "Data checks", self._checks()))
+        if not self.study.report.smallest_cell:
+            sections.append(Section("data", "Data checks", self._checks()))
         sections.append(Section("methods", "How it was computed", self._methods(record)))
         about = self.study.study
         return Document(
@@ -214,6 +225,10 @@ class Pages:
 
     def _first_page(self) -> tuple[Block, ...]:
         blocks: list[Block] = [Note("error", self.unanswerable)] if self.unanswerable else []
+        smallest = self.study.report.smallest_cell
+        if smallest:
+            said = disclosure.statement(smallest, self.house.unit)
+            blocks.append(Note("note", f"Counts are protected (k = {smallest})", said))
         blocks.append(KeyNumbers(self._key_numbers()))
         serious = [finding for finding in self.design if finding.severity == "error"]
         if serious:
@@ -373,6 +388,11 @@ def _part(content: Content, house: House) -> Part:
         case Adjusted():
             tables, figures = adjusted.tables(content, house), adjusted.figures(content, house)
     return Part(heading.title, heading.id, heading.number, tables, figures)
+
+
+def _released(part: Part) -> Part:
+    tables, figures = tuple(map(disclosure.table, part.tables)), tuple(map(disclosure.figure, part.figures))
+    return replace(part, tables=tables, figures=figures)
 
 
 def _correction(content: Correction, house: House) -> Part:

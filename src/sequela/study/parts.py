@@ -76,6 +76,12 @@ class Report(Part):
         default=False,
         description="the estimates under other rules of lines: every gap and window, and other choices",
     )
+    smallest_cell: int = Field(
+        default=0,
+        ge=0,
+        description="a report that may leave the house: counts of people under this are printed as <k, larger ones "
+        "rounded to it, lists of patients left out; 0 prints every count as it is",
+    )
     adtte_first_day: Literal[0, 1] = Field(
         default=0,
         description="AVAL of the day of origin in the ADTTE file: 0 as in the report, 1 as in trials",

@@ -91,7 +91,7 @@ def run(
     from sequela.walk.auditing import unanswerable
     from sequela.walk.corrections import corrections
     from sequela.walk.multiverse import multiverse_part
-    from sequela.walk.outputs import BANNER, manifest, require_own, write
+    from sequela.walk.outputs import BANNER, manifest, released, require_own, write
     from sequela.walk.variants import variants_of
 
     directory = Path(out) if out is not None else None
@@ -122,12 +122,14 @@ def run(
         design,
         _left_out(walked),
         banner,
-        unanswerable(walked),
+        None if study.report.smallest_cell else unanswerable(walked),
         counted,
         rules,
     )
     record = manifest(walked, clock)
-    if directory is not None:
+    if directory is not None and study.report.smallest_cell:
+        write(pages, study, None, released(record, study), directory, {}, progress)
+    elif directory is not None:
         traced = trace_all(study, walked.outcomes, walked.people, walked.registry, walked.lines)
         exported = adtte(study, walked.people, traced, walked.cohort)
         frames = _frames(walked, traced)

@@ -60,6 +60,11 @@ def manifest(walk: Walk, now: datetime) -> dict[str, Any]:
     }
 
 
+def released(record: dict[str, Any], study: Study) -> dict[str, Any]:
+    """The manifest of a report that may leave the house: how many rows the inputs have stays inside."""
+    return {**record, "inputs": {}, "smallest_cell": study.report.smallest_cell}
+
+
 def machine() -> dict[str, Any]:
     """Python and the libraries that a result may depend on."""
     return {"python": platform.python_version(), "libraries": {name: version(name) for name in LIBRARIES}}
@@ -68,7 +73,7 @@ def machine() -> dict[str, Any]:
 def write(
     pages: Pages | BenchPages,
     study: Study,
-    findings: tuple[Finding, ...],
+    findings: tuple[Finding, ...] | None,
     record: dict[str, Any],
     out: Path,
     frames: dict[str, str],
@@ -80,7 +85,7 @@ def write(
     Args:
         pages: tables, figures and the function that lays out the document.
         study: for its title.
-        findings: of the data; those of the design stand in `pages`.
+        findings: of the data, for checks.html; None writes none. Those of the design stand in `pages`.
         record: the manifest.
         out: the directory.
         frames: further CSV and JSON files by path under `out`, such as the analysis set.
@@ -105,14 +110,13 @@ def write(
         progress("writing the report")
         _text(aside / "report.html", render(document))
         _text(aside / "document.json", json.dumps(as_dict(document), indent=1, ensure_ascii=False))
-        _text(
-            aside / "checks.html",
-            checks_page(findings, f"Data checks: {study.study.title}", banner),
-        )
+        if findings is not None:
+            page = checks_page(findings, f"Data checks: {study.study.title}", banner)
+            _text(aside / "checks.html", page)
         outputs = {
             str(path.relative_to(aside)): _hash(path) for path in sorted(aside.rglob("*")) if path.is_file()
         }
-        whole = {**record, "findings": _counts((*findings, *pages.design)), "outputs": outputs}
+        whole = {**record, "findings": _counts((*(findings or ()), *pages.design)), "outputs": outputs}
         _text(aside / "run.json", json.dumps(whole, indent=1) + "\n")
         _keep_strangers(out, aside)
 

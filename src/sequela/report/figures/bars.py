@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sequela.core.wording import percent
+from sequela.core.wording import Few, percent
 from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import (
     WIDTHS,
@@ -51,7 +51,8 @@ def bars(
     totals = [sum(row[place] for row in counts.values()) for place in range(len(series))]
     words = {
         label: [
-            f"{n:.0f}" + (f" ({percent(n, totals[place])})" if share else "") for place, n in enumerate(row)
+            f"{n:.0f}" + (f" ({percent(n, totals[place])})" if share and not isinstance(n, Few) else "")
+            for place, n in enumerate(row)
         ]
         for label, row in counts.items()
     }
