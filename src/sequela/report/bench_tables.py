@@ -143,7 +143,13 @@ def _columns(told: Comparisons) -> tuple[Column, ...]:
         Column("Stars", name),
     ]
     if told.paper:
-        paper = f"As in a paper: {told.paper[0].effect.method}"
+        of = {"/": "ratios", "−": "differences"}
+        signs = [
+            next((sign for sign in of if sign in one[0].effect.name), "")
+            for one in (told.recommended, told.paper)
+        ]
+        other = f" of {of[signs[1]]}" if signs[0] != signs[1] and signs[1] else ""
+        paper = f"As in a paper: {told.paper[0].effect.method}{other}"
         found += [Column("p", paper), Column("Stars", paper)]
     return tuple(found)
 

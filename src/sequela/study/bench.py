@@ -199,6 +199,9 @@ class Contrast(_Compared):
         None, description="a growth assay: invasion is divided by growth over `hours`"
     )
     scale: Literal["log", "linear"] = Field("log", description="ratios, or differences")
+    paper_scale: Literal["log", "linear"] | None = Field(
+        None, description="of the paper's test, where it is another: mostly linear"
+    )
 
 
 class Growth(_Compared):

@@ -123,6 +123,8 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
                 yield ("analyses", i, key), _unknown("assay", name, study.assays)
             else:
                 yield from _fits(i, key, analysis, study.assays[name])
+        if isinstance(analysis, DoseResponse):
+            yield from _parameters(i, analysis)
         if isinstance(analysis, Contrast):
             yield from _response(i, analysis, study.assays.get(analysis.assay))
         if isinstance(analysis, (Quality, Pairs)):
@@ -134,6 +136,35 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
         if count > 1:
             message = f"two analyses have the id `{name}`"
             yield ("analyses",), Finding("S111", "error", message, remedy="give each its own id")
+
+
+def parameters(model: str) -> tuple[str, ...]:
+    """The parameters of a dose-response model, as `fixed` and `bounds` name them."""
+    asymmetric, hormesis = model in ("l5", "ll5"), model.startswith(("bc", "cedergreen"))
+    location = "ec50" if model in ("l2", "l3", "l4", "ll2", "ll3", "ll4") else "location"
+    last = ("asymmetry",) if asymmetric else ("hormesis",) if hormesis else ()
+    return ("slope", "einf", "e0", location, *last)
+
+
+def _parameters(i: int, analysis: DoseResponse) -> Iterator[Fault]:
+    known = parameters(analysis.model)
+    for key, names in (("fixed", analysis.fixed), ("bounds", analysis.bounds)):
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f": did you mean `{near[0]}`?" if near else ""
+                message = f"model {analysis.model} has no parameter `{name}`{hint}"
+                yield (
+                    ("analyses", i, key, name),
+                    Finding(
+                        "S136",
+                        "error",
+                        message,
+                        found=name,
+                        allowed=", ".join(known),
+                        remedy="name one of these",
+                    ),
+                )
 
 
 def _assays_of(analysis: BenchAnalysis) -> Iterator[tuple[str, str]]:

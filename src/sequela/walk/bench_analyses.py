@@ -128,8 +128,9 @@ def _compare(
     if len(labels) < 2 or not len(readings) or first in without:
         return Comparisons(quantity, analysis.stars, (), (), labels, None, analysis.adjust)
     recommended = against_reference(readings, test=analysis.test, scale=scale, adjustment=analysis.adjust)
+    paper_scale = (analysis.paper_scale or scale) if isinstance(analysis, Contrast) else scale
     paper = (
-        against_reference(readings, test=analysis.paper_test, scale=scale, adjustment="none")
+        against_reference(readings, test=analysis.paper_test, scale=paper_scale, adjustment="none")
         if analysis.paper_test
         else ()
     )

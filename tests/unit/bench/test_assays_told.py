@@ -189,3 +189,17 @@ def test_stars_of_every_scheme(tmp_path):
         p = result.contents[0].comparisons.recommended[0].adjusted
     assert 0.0001 < p < 0.001
     assert [drawn[scheme][1] for scheme in drawn] == ["***", "**", "***", ""]
+
+
+def test_a_paper_may_have_tested_plain_percentages(tmp_path):
+    more = 'dose = 10\npaper_test = "student"\npaper_scale = "linear"'
+    result = sq.run(wells(tmp_path, more), out=tmp_path / "out")
+    frame = result.walk.frames["wells"].filter(dose=10.0)
+    readings = Readings(frame["relative"], frame["culture"], frame["experiment"])
+    found = against_reference(readings, "A", test="student", scale="linear", adjustment="none")
+    told = json.loads((tmp_path / "out" / "data" / "compared-tests.json").read_text("utf-8"))
+    assert [one["p"] for one in told["paper"]] == pytest.approx([one.effect.p for one in found])
+    assert told["paper"][0]["effect"] == "B − A"
+    assert told["recommended"][0]["effect"] == "B / A"
+    heads = {column.spanner for column in result.tables["compared"].columns}
+    assert "As in a paper: Student t on experiments of differences" in heads

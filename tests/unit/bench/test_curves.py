@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import sequela as sq
-from sequela.core.errors import StudyError, UsageError
+from sequela.core.errors import StudyError
 from sequela.estimates.doseresponse import FORMS, compare_mixed
 from sequela.study.bench import CurveModel
+from sequela.study.bench_names import parameters
 
 STUDY = """
 [study]
@@ -119,8 +120,14 @@ def test_bounds_hold(tmp_path):
     (content,) = sq.run(study(tmp_path, "bounds = { einf = [0.25, 0.5] }")).contents
     low = [dict(one.parameters)["At infinite dose"].value for one in content.fitted]
     assert min(low) >= 0.25
-    with pytest.raises(UsageError, match="E211"):
-        sq.run(study(tmp_path, "bounds = { top = [0, 1] }"))
+
+
+def test_a_parameter_that_the_model_does_not_have(tmp_path):
+    for model, form in FORMS.items():
+        assert parameters(model) == form.names
+    with pytest.raises(StudyError, match="S136") as fault:
+        study(tmp_path, "bounds = { eif = [0, 1] }")
+    assert "did you mean `einf`?" in str(fault.value)
 
 
 def test_whole_curves_are_compared_beside_the_experiments(tmp_path):
