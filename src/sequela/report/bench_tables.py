@@ -82,14 +82,17 @@ def cultures(who: tuple[Who, ...], house: House) -> Table:
 
 
 def readings(who: tuple[Who, ...], house: House) -> Table:
-    """How often each assay read each culture: independent experiments / usable wells, lanes or cells."""
-    rows = [
-        Row(assay, tuple(Cell(f"{n} / {wells:,}" if wells else DASH, n) for _, n, wells in found))
-        for assay, *_ in (who[0].read if who else ())
-        if (found := [read for one in who for read in one.read if read[0] == assay])
-    ]
-    notes = ("Independent experiments / usable wells, lanes, cells or counts. n is experiments.",)
-    columns = tuple(Column(one.label) for one in who)
+    """How often each assay read each culture: independent experiments, and usable wells, lanes, fields or cells."""
+    rows: list[Row] = []
+    for assay, *_ in who[0].read if who else ():
+        found = [(one.label, read) for one in who for read in one.read if read[0] == assay and read[2]]
+        rows.append(Row(assay, kind="group"))
+        rows += [
+            Row(label, (Cell(str(n), n), Cell(f"{used:,}", used)), indent=1) for label, (_, n, used) in found
+        ]
+        rows += [] if found else [Row("nothing usable", (Cell("0", 0), Cell("0", 0)), indent=1, kind="muted")]
+    notes = ("n is experiments: independent repeats. Readings: usable wells, lanes, cells or counts.",)
+    columns = (Column("Experiments"), Column("Readings"))
     return Table("readings", "", "What was read", columns, tuple(rows), notes, house.banner, "Assay")
 
 

@@ -48,18 +48,19 @@ def _relative(one: Quantified, name: str, house: House) -> Cell:
 def blots(content: Blotted, house: House, banner: str | None) -> Table:
     """Every blot: its file, its lanes, and what could be measured."""
     rows: list[Row] = []
+    named = any(one.name != one.file for one in content.blots)
     for one in content.blots:
         bands = [band for strip in one.strips for band in strip.bands]
         kinds = Counter((band.reason or "used").split(":")[0] for band in bands)
         cells = (
-            Cell(one.file or DASH),
+            *((Cell(one.file or DASH),) if named else ()),
             Cell(str(len(one.lanes)), len(one.lanes)),
             *(Cell(str(kinds[kind]), kinds[kind]) for kind in ("used", "saturated", "not detected")),
             Cell(f"{number(one.degrees, 1, house.style)}°" if one.degrees else DASH, one.degrees),
         )
         rows.append(Row(one.name, cells))
     columns = (
-        Column("File", align="left"),
+        *((Column("File", align="left"),) if named else ()),
         Column("Lanes"),
         Column("Measured", "Bands"),
         Column("Saturated", "Bands"),
@@ -103,7 +104,7 @@ def _located(one: Located, house: House) -> tuple[Cell, ...]:
         if math.isnan(mean):
             cells.append(Cell(DASH))
             continue
-        digits = decimals(mean)
+        digits = min(3, max(decimals(mean), 2 if math.isnan(sd) else decimals(sd)))
         text = f"{number(mean, digits, house.style)} ({number(sd, digits, house.style)})"
         cells.append(Cell(text, mean, () if math.isnan(sd) else (("sd", sd),)))
     return tuple(cells)

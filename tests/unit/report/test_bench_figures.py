@@ -163,9 +163,9 @@ def test_cultures_and_what_was_read_are_two_tables():
     lived = cultures(who, house)
     assert [row.cells[1].text for row in lived.rows] == ["never exposed", "trastuzumab 20 µg/ml, 61 days"]
     read = readings(who, house)
-    assert [column.label for column in read.columns] == ["control", "T"]
-    told = {row.label: [cell.text for cell in row.cells] for row in read.rows}
-    assert told == {"MTT": ["4 / 160", "3 / 1,200"], "cells": ["–", "0 / 72"]}
+    assert [(row.label, [cell.text for cell in row.cells]) for row in read.rows] == [
+        ("MTT", []), ("control", ["4", "160"]), ("T", ["3", "1,200"]), ("cells", []), ("T", ["0", "72"]),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("n", "how", "said"), [

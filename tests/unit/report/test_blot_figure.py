@@ -258,6 +258,12 @@ def test_tables_hold_the_means_and_what_every_blot_allows():
     assert cell.value == pytest.approx(np.exp(np.log(value.groups[3].values).mean()))
     assert cell.text.endswith("(3)")
     assert table.rows[0].cells[0].text == "1.00 (3)"
-    assert [row.cells[2].value for row in blots_table(content, house, None).rows] == [8, 8, 8]
+    assert [row.cells[1].value for row in blots_table(content, house, None).rows] == [8, 8, 8]
+    named = replace(content, blots=(replace(content.blots[0], name="Blot 1"),))
+    assert [cell.text for cell in blots_table(named, house, None).rows[0].cells][:3] == [
+        "blot-1.tif",
+        "4",
+        "8",
+    ]
     emptied = replace(value, groups=(replace(value.groups[0], values=np.zeros(0), experiments=()),))
     assert relatives(replace(content, quantities=(emptied,)), house, None).rows[0].cells[0].text == "–"

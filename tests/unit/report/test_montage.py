@@ -217,5 +217,5 @@ def test_the_table_counts_cells_that_are_left_out_with_their_reason():
         Heading("cells", "HER2", "", ""), "HER2", "DNA", "Membrane", None, (), groups(), rows, simulated=False
     )
     table = located(content, House.of("plain", "month", None), None)
-    assert [cell.text for cell in table.rows[0].cells] == ["3 (6)", "120", "6", "0.60 (0.02)", "–"]
+    assert [cell.text for cell in table.rows[0].cells] == ["3 (6)", "120", "6", "0.600 (0.020)", "–"]
     assert table.rows[0].cells[2].notes == ("CTR: 4 saturated, 2 too small.",)
