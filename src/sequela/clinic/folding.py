@@ -85,7 +85,7 @@ def coded(treatments: pl.DataFrame, agents: tuple[str, ...] | None = None) -> Co
     ranked = "patient_rank" if "patient_rank" in treatments.columns else "patient"
     order, key = _order(treatments[ranked], start, agent, len(agents))
     row = treatments["row"].to_numpy() if "row" in treatments.columns else np.arange(len(start))
-    opens = np.flatnonzero(np.diff(key, prepend=-1))
+    opens = np.flatnonzero(np.append(True, key[1:] != key[:-1])[: len(key)])
     offset = np.append(opens, len(key))
     end = treatments["end"].fill_null(NEVER).to_numpy().astype(np.int32, copy=False)
     rows = Rows(offset, agent[order].astype(np.int32), start[order], end[order], row[order])
@@ -107,7 +107,7 @@ def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tupl
     )
     key = _numbers(patients)
     if int(key.max()).bit_length() + days + kinds + places > 63:
-        key = np.unique(key, return_inverse=True)[1]
+        key = _ranked(key)
     key = ((key << days | (start - np.int64(least))) << kinds) | agent
     if bool(np.all(key[1:] >= key[:-1])):
         return np.arange(len(key)), key >> (days + kinds)
@@ -120,6 +120,16 @@ def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tupl
     order = key & ((1 << places) - 1)
     key >>= places + days + kinds
     return order, key
+
+
+def _ranked(numbers: Array) -> Array:
+    """Numbers in the same order, from 0 and without a hole; those that are not sparse are counted, not sorted."""
+    most = int(numbers.max()) + 1
+    if most > 8 * len(numbers):
+        return np.unique(numbers, return_inverse=True)[1]
+    seen = np.zeros(most, bool)
+    seen[numbers] = True
+    return (np.cumsum(seen) - 1)[numbers]
 
 
 def _numbers(patients: pl.Series) -> Array:
