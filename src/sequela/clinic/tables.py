@@ -67,7 +67,8 @@ class Registry:
     @property
     def used(self) -> pl.DataFrame:
         """The treatments that make lines."""
-        return self.treatments.filter(pl.col("unused").is_null())
+        every = self.treatments["unused"].null_count() == self.treatments.height
+        return self.treatments if every else self.treatments.filter(pl.col("unused").is_null())
 
 
 def registry(study: Study, tables: Mapping[str, Table], dictionary: Dictionary, rules: RuleSet) -> Registry:
@@ -148,10 +149,14 @@ def _treatments(
     ]
     given = given.with_columns(absent).with_columns(pl.col("start", "end").cast(pl.Int32))
     agents = {text: _agents(dictionary, text) for text in given["drug"].drop_nulls().unique().to_list()}
-    named = pl.col("drug").replace_strict(agents, default=None, return_dtype=pl.List(pl.String))
-    given = given.with_columns(named.alias("agent"))
     several = any(found is not None and len(found) > 1 for found in agents.values())
-    given = given.explode("agent") if several else given.with_columns(pl.col("agent").list.first())
+    if several:
+        named = pl.col("drug").replace_strict(agents, default=None, return_dtype=pl.List(pl.String))
+        given = given.with_columns(named.alias("agent")).explode("agent")
+    else:
+        single = {text: found[0] for text, found in agents.items() if found}
+        known = pl.col("drug").replace_strict(single, default=None, return_dtype=pl.String)
+        given = given.with_columns((known if single else pl.lit(None, pl.String)).alias("agent"))
     fallback = pl.col("start") + rules.record.fallback_days - 1
     assumed = pl.col("end").is_null() & ~pl.col("ongoing").fill_null(_ongoing_by_default(given))
     index = people.select("patient", pl.col(anchor_column(study.lines.index)).alias("_index"))

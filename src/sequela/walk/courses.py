@@ -67,6 +67,8 @@ def courses(study: Study, registry: Registry, rules: RuleSet, overrides: tuple[O
 
 def override_findings(study: Study, registry: Registry, overrides: tuple[Override, ...]) -> Iterator[Finding]:
     """C320 for every decision that was followed, C321 for every one that nothing starts on."""
+    if not overrides:
+        return
     decided = [one.patient for one in overrides]
     started = set(
         registry.used.filter(pl.col("patient").is_in(decided)).select("patient", "start").iter_rows()
