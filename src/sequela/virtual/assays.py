@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPEATS: Final = 4
 DAY: Final = 0.08  # sd of the logarithm of an amount between experiments
+PARTS: Final = ("dna", "her2", "cells", "nuclei")  # of a field
 LOAD: Final = 0.12  # and of what a lane was loaded with
 
 
@@ -101,9 +102,7 @@ def _write(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> 
 
 
 def write_fields(rng: np.random.Generator, directory: Path) -> None:
-    """Below `directory`: one field an experiment and culture: nuclei, HER2, a dye that fills cells."""
-    from scipy import ndimage
-
+    """Below `directory`: one field an experiment and culture: nuclei, HER2, the labels of cells and of nuclei."""
     (directory / "fields").mkdir(parents=True, exist_ok=True)
     rows: list[tuple[Any, ...]] = []
     for repeat in range(1, REPEATS + 1):
@@ -112,10 +111,8 @@ def write_fields(rng: np.random.Generator, directory: Path) -> None:
             made = invented_cells(
                 rng, membrane=membrane, nucleus=one.nuclear, grid=4, pitch=72, amount=300 * one.amount
             )
-            dye = ndimage.gaussian_filter((made.cells > 0) * 400.0, 1.5)
-            filled = rng.poisson(dye + 100).astype(np.uint16)
-            names = [f"data/fields/{one.culture}-{repeat}-{part}.png" for part in ("dna", "her2", "dye")]
-            for name, pixels in zip(names, (made.nuclear, made.target, filled), strict=True):
-                _save(pixels, directory.parent / name)
+            names = [f"data/fields/{one.culture}-{repeat}-{part}.png" for part in PARTS]
+            for name, pixels in zip(names, (made.nuclear, made.target, made.cells, made.nuclei), strict=True):
+                _save(pixels.astype(np.uint16), directory.parent / name)
             rows.append((repeat, one.culture, *names))
-    _write(directory / "fields.csv", ("experiment", "culture", "nuclear", "target", "marker"), rows)
+    _write(directory / "fields.csv", ("experiment", "culture", "nuclear", "target", "cells", "nuclei"), rows)

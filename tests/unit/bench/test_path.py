@@ -8,6 +8,7 @@ import pytest
 import sequela as sq
 from sequela.core.errors import StudyError, UsageError
 from sequela.core.readings import Readings
+from sequela.virtual.assays import PROTEINS
 from sequela.virtual.cultures import CULTURES
 
 
@@ -29,6 +30,34 @@ def test_what_was_put_in_comes_out(bench_run):
     last = curves.comparisons.recommended[-1]
     assert last.condition == "TP"
     assert last.effect.lower < CULTURES[2].ec50 / CULTURES[0].ec50 < last.effect.upper
+
+
+def test_proteins_that_were_put_in_come_out(bench_run):
+    """HER2, its phosphorylation, its share in the nucleus and on the membrane, each ratio within its interval."""
+    ctr, *others = PROTEINS
+    truth = {
+        "her2": lambda one: one.amount / ctr.amount,
+        "her2-active": lambda one: one.phosphorylated / ctr.phosphorylated,
+        "her2-nuclear": lambda one: one.nuclear / ctr.nuclear,
+        "her2-membrane": lambda one: one.membrane / ctr.membrane,
+    }
+    contents = {one.heading.id: one for one in bench_run.contents}
+    for name, ratio in truth.items():
+        for one, found in zip(others, contents[name].comparisons.recommended, strict=True):
+            assert found.condition == one.culture
+            assert found.effect.lower < ratio(one) < found.effect.upper, (name, one.culture)
+    assert [level.mean for level in contents["her2-membrane"].levels] == pytest.approx(
+        [0.6, 0.5, 0.25], abs=0.06
+    )
+
+
+def test_real_biopsies_and_real_blots_stand_beside_the_invented(bench_run):
+    contents = {one.heading.id: one for one in bench_run.contents}
+    assert contents["biopsies"].found.changes["status_lost"].to_list() == [True, True, False, False]
+    assert [one.n for one in contents["perk"].comparisons.recommended] == [(3, 3)] * 3
+    ratios = {group.name: group.by_experiment()[""] for group in contents["p65"].groups}
+    assert ratios["MCF-7, stimulated"] > 2 * ratios["MCF-7"]
+    assert {"I121", "I124", "I133", "I162"} <= {finding.code for finding in bench_run.findings}
 
 
 def test_the_sidecar_holds_both_tests(bench_run):
