@@ -442,7 +442,8 @@ def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:
     positive = dose[dose > 0]
     grid = np.geomspace(positive.min(), positive.max(), 101)
     middle, lower, upper = mean_curve(fit, grid)
-    mark = getattr(fit, analysis.quantity).value if analysis.quantity in DOSES else math.nan
+    read = getattr(fit, analysis.quantity) if analysis.quantity in DOSES else None
+    mark, *limits = (read.value, read.lower, read.upper) if read else (math.nan, math.nan, math.nan)
     lower = np.where(np.isnan(lower), middle, lower)
     upper = np.where(np.isnan(upper), middle, upper)
     seen = slice(None) if not np.isnan(middle).any() else slice(0)
@@ -459,6 +460,7 @@ def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:
         upper[seen],
         mark,
         each,
+        (limits[0], limits[1]),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,3 +177,23 @@ def test_cultures_and_what_was_read_are_two_tables():
 def test_what_adjusts_the_p_values_is_said_in_words(n: int, how: str, said: str):
     one = Compared("T", "CTR", Estimate("T / CTR", 1.0), (3, 3), (9, 9), 2.0)
     assert adjusted_in_words(Comparisons("IC50", "usual", (one,) * n, (), {}, None, how)) == said
+
+
+def test_the_dose_read_off_stands_between_the_panels_with_its_interval():
+    told = [
+        replace(curve("CTR"), limits=(0.05, 0.2)),
+        replace(curve("T"), mark=math.nan),
+        replace(curve("T+P"), limits=(0.001, 50.0)),
+    ]
+    figure = dose_curves(told)
+    lines = [one for one in figure.draw.get_children() if isinstance(one, Line2D)]
+    marks = [one for one in lines if one.get_marker() == "^" and one.get_zorder() == 5]
+    assert len(marks) == 2
+    bars = [one for one in lines if one.get_linewidth() == 1.2]
+    assert len(bars) == 2
+    panel = figure.draw.axes[0].get_position()
+    assert all(one.get_ydata()[0] < panel.y0 for one in (*marks, *bars))
+    first, last = (np.asarray(one.get_xdata()) for one in bars)
+    assert first.mean() == pytest.approx(marks[0].get_xdata()[0])  # symmetric on the logarithm
+    assert last[0] >= panel.x0 - 1e-9  # as far as the axis goes
+    assert last[1] <= panel.x1 + 1e-9

@@ -12,6 +12,7 @@ from sequela.report.figures.figure import Figure
 from sequela.report.figures.page import WIDTHS, Box, Page, Width, clean, head_room, line_height
 from sequela.report.figures.plot import (
     SMALL,
+    Scale,
     decades,
     draw_axes,
     legend,
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
 HEIGHT: Final = 66.0
 RESIDUALS: Final = 20.0
+STRIP: Final = 1.7  # mm a culture between the panels
 EXPLAINED: Final = (
     "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; thick lines: mean "
-    "of the experiments' curves with 95% bands, thin lines: each experiment's; triangles: the dose read off. Lower "
-    "panel: residuals of wells from the curve of their experiment."
+    "of the experiments' curves with 95% bands, thin lines: each experiment's. Between the panels: the dose read "
+    "off, with its 95% interval. Lower panel: residuals of wells from the curve of their experiment."
 )
 
 
@@ -42,7 +44,7 @@ class DoseCurve:
     """One culture: its wells (dose, response, experiment, residual), and its curve with limits on a grid.
 
     `grid` and what belongs to it are empty where nothing could be fitted; `mark` is the dose that is read off,
-    NaN where there is none; `each` the curves of the experiments on the grid, by name.
+    NaN where there is none, `limits` its interval; `each` the curves of the experiments on the grid, by name.
     """
 
     name: str
@@ -56,6 +58,7 @@ class DoseCurve:
     upper: NDArray[Any]
     mark: float
     each: tuple[tuple[str, NDArray[Any]], ...] = ()
+    limits: tuple[float, float] = (math.nan, math.nan)
 
 
 def dose_curves(
@@ -134,7 +137,8 @@ def _draw(curves: Sequence[DoseCurve], x_label: str, y_label: str, whole: float,
     left = max(y_room(y), y_room(below))
     top = head_room(banner) + 1 + 2 * line_height(SMALL)
     area = Box(left, top, whole, top + HEIGHT)
-    low = Box(left, area.bottom + 4, whole, area.bottom + 4 + RESIDUALS)
+    between = 4.0 + STRIP * sum(not math.isnan(one.mark) for one in curves)
+    low = Box(left, area.bottom + between, whole, area.bottom + between + RESIDUALS)
     page = Page(whole, low.bottom + 9.5, banner)
     names, hues = [clean(one.name) for one in curves], [colour(nth).line for nth in range(len(curves))]
     dashes = [colour(nth).dash for nth in range(len(curves))]
@@ -147,7 +151,8 @@ def _draw(curves: Sequence[DoseCurve], x_label: str, y_label: str, whole: float,
     shifts = side_by_side(len(curves), np.log(positive).tolist(), 0.35 * math.log(gap))
     for nth, one in enumerate(curves):
         look = Look(colour(nth), marks[nth], math.exp(shifts[nth]))
-        _one(axes, rest, one, look, zero, y.low)
+        _one(axes, rest, one, look, zero)
+    _read_off(page, curves, x, area)
     if untreated:
         middle = place_of(x, math.sqrt(zero * least), area.left, area.right)
         _broken(page, middle, area.bottom)
@@ -164,6 +169,24 @@ class Look:
     aside: float
 
 
+def _read_off(page: Page, curves: Sequence[DoseCurve], x: Scale, area: Box) -> None:
+    """Below the curves' axis, a row a culture: the dose read off and its interval, as far as the axis goes."""
+    y = area.bottom + 2.4
+    for nth, one in enumerate(curves):
+        if math.isnan(one.mark):
+            continue
+        line = colour(nth).line
+        low, high = one.limits
+        if not math.isnan(low + high):
+            ends = [place_of(x, min(max(end, x.low), x.high), area.left, area.right) for end in (low, high)]
+            page.line((ends[0], ends[1]), (y, y), colour=line, width=1.2, solid_capstyle="butt")
+        if x.low <= one.mark <= x.high:
+            middle = place_of(x, one.mark, area.left, area.right)
+            page.line((middle,), (y,), colour=line, marker="^", markersize=4.6, markeredgecolor=PAPER,
+                      markeredgewidth=0.4, linestyle="none", zorder=5)  # fmt: skip
+        y += STRIP
+
+
 def _broken(page: Page, x: float, y: float) -> None:
     """Two strokes through the axis where it jumps from 0 to the lowest dose."""
     page.line((x - 0.5, x + 0.5), (y, y), colour=PAPER, width=2.4, zorder=5)
@@ -177,7 +200,7 @@ def _room(responses: NDArray[Any]) -> tuple[float, float]:
     return low - (high - low) / 3, high + (high - low) / 3
 
 
-def _one(axes: Any, rest: Any, one: DoseCurve, look: Look, zero: float, floor: float) -> None:
+def _one(axes: Any, rest: Any, one: DoseCurve, look: Look, zero: float) -> None:
     line = look.hue.line
     at = np.where(one.dose > 0, one.dose, zero) * look.aside
     axes.plot(at, one.response, "o", markersize=1.7, color=tint(line, 0.4), markeredgewidth=0, zorder=2)
@@ -196,5 +219,3 @@ def _one(axes: Any, rest: Any, one: DoseCurve, look: Look, zero: float, floor: f
         dash = (0, look.hue.dash) if look.hue.dash else "-"
         axes.fill_between(one.grid, one.lower, one.upper, color=line, alpha=0.14, linewidth=0, zorder=1)
         axes.plot(one.grid, one.middle, color=line, linewidth=1.4, linestyle=dash, zorder=3)
-    if not np.isnan(one.mark):
-        axes.plot([one.mark], [floor], "^", markersize=5, color=line, clip_on=False, zorder=5)
