@@ -171,8 +171,9 @@ class BenchPages:
             Paragraph(
                 "Viability is the signal less the mean of the plate's blanks, relative to the median of the untreated "
                 "wells of the same culture on the same plate. Curves are bounded least-squares fits, one an "
-                "experiment; doses read off them are summarised over experiments on the log scale. Growth is the "
-                "slope of the logarithm of counts, one an experiment."
+                "experiment, whose parameters have profile-likelihood intervals unless their table says otherwise; "
+                "doses read off them are summarised over experiments on the log scale. Growth is the slope of the "
+                "logarithm of counts, one an experiment."
             ),
             Paragraph(
                 "**n is experiments, not wells.** Wells of one experiment share a day, a passage and a pipette; "

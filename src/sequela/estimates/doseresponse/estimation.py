@@ -316,7 +316,7 @@ def summarise(fits: tuple[Fit, ...]) -> Fit:
     }
     readable = [f.theta for f in fits if np.isfinite(f.theta).all()]
     theta = np.mean(readable, axis=0) if readable else first.theta
-    notes = tuple(f"{f.experiment}: {note}" for f in fits for note in f.notes)
+    notes = tuple(f"experiment {f.experiment}: {note}" for f in fits for note in f.notes)
     spread = np.full_like(first.covariance, np.nan)
     if len(readable) > 1:
         spread = np.cov(np.array(readable).T) / len(readable)
