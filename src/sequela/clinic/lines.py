@@ -160,7 +160,7 @@ def _masks(
     agent, line = given.rows.agent[new], folded.placed.line[new]
     if legend is None:
         counts = np.bincount(agent, minlength=len(given.agents)).tolist()
-        legend = _legend(dict(zip(given.agents, counts, strict=True)), asked)
+        legend = legend_of(dict(zip(given.agents, counts, strict=True)), asked)
     bits = {name: 1 << bit for bit, name in enumerate(legend)}
     bit = np.array([bits.get(name, bits.get(OTHER, 0)) for name in given.agents], np.int64)
     starts = np.flatnonzero(np.r_[True, line[1:] != line[:-1]][: len(line)])
@@ -168,8 +168,8 @@ def _masks(
     return masks, legend
 
 
-def _legend(counts: Mapping[str, int], asked: frozenset[str]) -> tuple[str, ...]:
-    """The agents that have a bit of their own: all, or those asked for and the commonest."""
+def legend_of(counts: Mapping[str, int], asked: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The agents that have a bit of their own, by their bit: all, or those asked for and the commonest."""
     given = sorted(agent for agent, n in counts.items() if n)
     if len(given) <= MOST_AGENTS:
         return tuple(given)

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from sequela.clinic.folding import NO_COURSES, Courses, coded, course, fold, limits, traits
-from sequela.clinic.lines import MOST_AGENTS, OTHER, line_table
+from sequela.clinic.lines import legend_of, line_table
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.buckets import Growing, batches, how_many, spilled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sequela.clinic.drugs import Dictionary
     from sequela.clinic.folding import Engine
@@ -47,7 +47,7 @@ class Account:
     patients: int
     lines: int
     unused: Mapping[str, int]
-    listed: Path | None
+    listed: str | None
     unknown: tuple[tuple[str, int], ...]
     legend: tuple[str, ...]
 
@@ -107,7 +107,7 @@ def lines_of_files(
             )
             place.unlink()
         if not places:
-            raise DataError(_nothing(files[0], reader.left))
+            raise nothing_used(str(files[0]), reader.left)
         lines.keep()
         if unused.rows:
             unused.keep()
@@ -115,22 +115,27 @@ def lines_of_files(
             listed.unlink(missing_ok=True)
     left = reader.left
     return Account(
-        int(reader.counts.sum()), int(reader.counts[0]), made.patients, lines.rows, left, listed if left else None,
+        int(reader.counts.sum()), int(reader.counts[0]), made.patients, lines.rows, left, str(listed) if left else None,
         tuple(sorted(reader.strange.items(), key=lambda pair: (-pair[1], pair[0]))[:20]), reader.legend,
     )  # fmt: skip
 
 
-def _nothing(file: Path, left: Mapping[str, int]) -> Finding:
+def nothing_used(place: str, left: Mapping[str, int]) -> DataError:
+    """T111: no row makes a line."""
     found = ", ".join(f"{reason} ({n})" for reason, n in left.items()) or "no rows"
     allowed = "a patient, a known drug, a start, and an end not before it"
-    return Finding(
-        "T111",
-        "error",
-        "no row can be used",
-        Where(str(file)),
-        found,
-        allowed,
-        "look at the columns that are read",
+    remedy = "look at the columns that are read"
+    return DataError(
+        Finding("T111", "error", "no row can be used", Where(place or None), found, allowed, remedy)
+    )
+
+
+def no_days(column: str, found: str) -> DataError:
+    """T112: a column of text where days are read."""
+    message = f"the column {column!r} holds neither days nor dates"
+    remedy = "write the dates as YYYY-MM-DD, or the column as dates or whole numbers"
+    return DataError(
+        Finding("T112", "error", message, Where(field=column), found, "dates, or whole days", remedy)
     )
 
 
@@ -200,16 +205,14 @@ class _Reader:
 
     @property
     def legend(self) -> tuple[str, ...]:
-        """The agents with a bit of their own: all that were given, or the commonest."""
-        given = [self.agents[code] for code in np.flatnonzero(self.given)]
-        if len(given) <= MOST_AGENTS:
-            return tuple(given)
-        common = np.argsort(-self.given, kind="stable")[: MOST_AGENTS - 1]
-        return (*sorted(self.agents[code] for code in common), OTHER)
+        """The agents by their bit."""
+        return legend_of(dict(zip(self.agents, self.given.tolist(), strict=True)))
 
 
 def _days(frame: pl.DataFrame, name: str) -> pl.Expr:
     """Whole days: dates become days since 1970-01-01."""
+    if frame[name].dtype == pl.String:
+        raise no_days(name, f"text such as {frame[name].drop_nulls().first()!r}")
     value = pl.col(name).cast(pl.Date) if frame[name].dtype.is_temporal() else pl.col(name)
     return value.cast(pl.Int32)
 
@@ -244,16 +247,40 @@ class _Made:
 
     def lines(self, rows: pl.DataFrame, grown: pl.DataFrame | None) -> pl.DataFrame:
         """The lines of the patients of one bucket."""
-        legend = self.reader.legend
-        given = coded(rows, self.reader.agents)
-        who: dict[Any, Any] = {"patient": rows["patient"].dtype}
-        dated = NO_COURSES.progressions.cast(who) if grown is None else grown.cast(who)
-        told = Courses(dated, NO_COURSES.decisions.cast(who))
-        asked = traits(given.agents, self.rules, self.reader.dictionary.classes)
-        folded = fold(given.rows, asked, limits(self.rules), course(given.patients, told), self.engine)
-        table, _ = line_table(given, folded, legend=legend)
+        reader = self.reader
+        classes, legend = reader.dictionary.classes, reader.legend
+        table = lines_of_rows(rows, grown, self.rules, reader.agents, classes, legend, self.engine)
         self.patients += int((table["step"] == 1).sum())
-        masks = table["agents"].unique()
-        names = ["+".join(name for bit, name in enumerate(legend) if mask >> bit & 1) for mask in masks]
-        drugs = table["agents"].replace_strict(masks, names, return_dtype=pl.String).alias("drugs")
-        return table.insert_column(4, drugs)
+        return table
+
+
+def lines_of_rows(
+    rows: pl.DataFrame,
+    grown: pl.DataFrame | None,
+    rules: RuleSet,
+    agents: tuple[str, ...],
+    classes: Callable[[str], frozenset[str]],
+    legend: tuple[str, ...],
+    engine: Engine | None = None,
+) -> pl.DataFrame:
+    """The lines of all patients of `rows`, as `lines_of_files` writes them.
+
+    Args:
+        rows: `patient`, `agent` (its place in `agents`), `start`, `end` in days.
+        grown: progressions: `patient`, `day`.
+        rules: the rule set.
+        agents: names of agents, sorted.
+        classes: the classes of an agent.
+        legend: the agents by their bit, as for `line_table`.
+        engine: as for `fold`.
+    """
+    given = coded(rows, agents)
+    who: dict[Any, Any] = {"patient": rows["patient"].dtype}
+    dated = NO_COURSES.progressions.cast(who) if grown is None else grown.cast(who)
+    told = course(given.patients, Courses(dated, NO_COURSES.decisions.cast(who)))
+    folded = fold(given.rows, traits(agents, rules, classes), limits(rules), told, engine)
+    table, _ = line_table(given, folded, legend=legend)
+    masks = table["agents"].unique()
+    names = ["+".join(name for bit, name in enumerate(legend) if mask >> bit & 1) for mask in masks]
+    drugs = table["agents"].replace_strict(masks, names, return_dtype=pl.String).alias("drugs")
+    return table.insert_column(4, drugs)

@@ -50,7 +50,7 @@ def batches(
         )
     with _reading(files, pa.ArrowInvalid):
         source = data.dataset([str(path) for path in files], format=form)
-        _present(files[0], source.schema.names, columns)
+        require_columns(str(files[0]), source.schema.names, columns)
         stream = source.to_batches(
             columns=list(columns.values()), batch_size=BATCH, batch_readahead=2, fragment_readahead=1
         )
@@ -98,12 +98,17 @@ def _gathered(stream: Iterable[Any]) -> Iterator[list[Any]]:
         yield held
 
 
-def _present(path: Path, names: Sequence[str], columns: Mapping[str, str]) -> None:
+def require_columns(place: str, names: Sequence[str], columns: Mapping[str, str]) -> None:
+    """See that the columns that are read are there.
+
+    Raises:
+        DataError: R107, one is not.
+    """
     absent = [theirs for theirs in columns.values() if theirs not in names]
     if absent:
         raise DataError(
             Finding(
-                "R107", "error", f"the file has no column {', '.join(map(repr, absent))}", Where(str(path)),
+                "R107", "error", f"the file has no column {', '.join(map(repr, absent))}", Where(place),
                 ", ".join(names), "the columns of patient, drug, start and end", "name the file's own columns",
             )
         )  # fmt: skip

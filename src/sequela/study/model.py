@@ -178,6 +178,9 @@ class LineRules(Part):
         None, description="a CSV file of decisions by hand: patient, day, decision, user, date, reason"
     )
     charted: Charted | None = Field(None, description="labels to compare the derived lines with")
+    engine: Literal["local", "spark"] = Field(
+        "local", description="where lines are derived: in this process, or by the workers of Spark"
+    )
 
 
 class Biomarker(Part):

@@ -15,11 +15,13 @@ from sequela.clinic.drugs import read_dictionary
 from sequela.clinic.endpoints import derive_all
 from sequela.clinic.lines import lines_of_therapy
 from sequela.clinic.rules import read_rules
+from sequela.clinic.spark import lines_on_spark
 from sequela.clinic.tables import registry
 from sequela.core.errors import DataError, StudyError
 from sequela.core.finding import Finding, Where
 from sequela.records.reading import read
 from sequela.records.source import Column, Source
+from sequela.records.spark import require_spark
 from sequela.study.expressions import LineHas, LineOf, LineOfStart, atoms
 from sequela.study.model import TreatmentsByLine
 from sequela.study.names import expressions
@@ -144,9 +146,14 @@ def walk(study: Study, *, today: date, progress: Callable[[str], None] = lambda 
     Raises:
         DataError: records cannot be used, a patient belongs to two groups, or nobody is left in the cohort.
         StudyError: the study names a rule set, drug or class that does not exist.
+        UsageError: the study asks for Spark, and it cannot be started here.
     """
+    derive = lines_of_therapy
+    if study.lines.engine == "spark":
+        require_spark()
+        derive = lines_on_spark
     tables = read_sources(study, progress)
-    return walk_from(study, tables, own_rules(study), today=today, progress=progress)
+    return walk_from(study, tables, own_rules(study), today=today, derive=derive, progress=progress)
 
 
 def own_rules(study: Study) -> RuleSet:
@@ -166,9 +173,13 @@ def walk_from(
     *,
     today: date,
     check: bool = True,
+    derive: Callable[..., Lines] = lines_of_therapy,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Walk:
-    """The same from tables already read, under any rule set, checked or not: for rule sets and invented worlds."""
+    """The same from tables already read, under any rule set, checked or not: for rule sets and invented worlds.
+
+    Lines are derived by `derive`, in this process unless it says otherwise.
+    """
     dictionary = read_dictionary()
     progress("joining patients, treatments and events")
     records = registry(study, tables, dictionary, rules)
@@ -177,7 +188,7 @@ def walk_from(
     overrides = overrides_of(study, base_of(study))
     known = courses(study, records, rules, overrides)
     asked = asked_agents(study, members)
-    lines = lines_of_therapy(records.used, rules, dictionary.classes, asked, known)
+    lines = derive(records.used, rules, dictionary.classes, asked, known)
     records = with_curative(records, rules, dictionary.classes, study.lines.index)
     everyone = people(study, records, lines.sequences, members)
     progress("selecting the cohort")
