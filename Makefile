@@ -13,7 +13,7 @@ else
   VENV = $(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 endif
 
-.PHONY: demo test test-slow lint docs bench clean
+.PHONY: demo test test-slow test-spark lint docs bench clean
 .DEFAULT_GOAL := demo
 
 .venv/made: pyproject.toml
@@ -24,6 +24,10 @@ endif
 
 .venv/test: .venv/made
 	$(INSTALL) -e . --group test
+	@touch $@
+
+.venv/spark: .venv/test
+	$(INSTALL) -e ".[spark]"
 	@touch $@
 
 .venv/lint: .venv/test
@@ -49,6 +53,10 @@ test: .venv/test
 ## the exhaustive runs: simulations of coverage and type I error, the null cohort
 test-slow: .venv/test
 	$(BIN)/python -m pytest -m slow
+
+## lines on PySpark, in local mode (some 450 MB of pyspark; Java 17)
+test-spark: .venv/spark
+	$(BIN)/python -m pytest -m spark
 
 lint: .venv/lint
 	$(BIN)/ruff check .

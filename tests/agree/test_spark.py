@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 import sequela as sq
@@ -224,3 +225,27 @@ def test_a_worker_that_fails_says_what_of(spark):
     with pytest.raises(DataError, match="R118") as caught, answering():
         by_patient(frame, ("start",), broken, {"patient": "string"}).collect()
     assert "the seventh row is strange" in caught.value.findings[0].found
+
+
+def test_the_verb(spark, tmp_path):
+    from sequela.cli import sequela
+
+    treatments(20).write_parquet(tmp_path / "t.parquet")
+    asked = [
+        "lines",
+        "derive",
+        str(tmp_path / "t.parquet"),
+        "--engine",
+        "spark",
+        "--out",
+        str(tmp_path / "lines"),
+    ]
+    told = CliRunner().invoke(sequela, asked)
+    assert told.exit_code == 0, told.output
+    found = pl.read_parquet(tmp_path / "lines" / "*.parquet").sort("subject", "step")
+    assert f"{found.height} lines of 20 patients" in told.output
+    assert (
+        found["start"].to_list() == sq.lines(treatments(20)).table.sort("subject", "step")["start"].to_list()
+    )
+    told = CliRunner().invoke(sequela, [*asked, "--buckets", "3"])
+    assert told.exit_code == 2 and "local engine" in told.output

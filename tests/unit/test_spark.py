@@ -3,8 +3,10 @@
 import polars as pl
 import pytest
 
+from sequela.clinic.lines import lines_of_therapy
 from sequela.core.errors import UsageError
 from sequela.records import spark
+from sequela.walk import path
 from sequela.walk.path import walk
 from tests.conftest import TODAY
 
@@ -27,6 +29,22 @@ def test_no_rows_are_no_parts():
 
 def asking(study):
     return study.model_copy(update={"lines": study.lines.model_copy(update={"engine": "spark"})})
+
+
+def test_the_key_chooses_who_derives_the_lines(monkeypatch, sepher_study, sepher):
+    asked = []
+
+    def derive(treatments, *others):
+        asked.append(treatments.height)
+        return lines_of_therapy(treatments, *others)
+
+    monkeypatch.setattr(path, "require_spark", lambda: None)
+    monkeypatch.setattr(path, "lines_on_spark", derive)
+    walk(sepher_study, today=TODAY)
+    assert not asked
+    found = walk(asking(sepher_study), today=TODAY)
+    assert asked == [sepher.registry.used.height]
+    assert found.lines.placed.equals(sepher.lines.placed)
 
 
 def test_without_pyspark(monkeypatch, sepher_study):

@@ -11,14 +11,14 @@ from sequela.cli.options import JSON
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The Parquet file of the lines.")
+@click.argument("files", nargs=-1, required=True)
+@click.option(
+    "--out", required=True, help="The Parquet file of the lines; on Spark a directory of such files."
+)
 @click.option(
     "--rules", default="generic-28-120", show_default=True, help="A shipped rule set, or a rule-set file."
 )
-@click.option(
-    "--progressions", multiple=True, type=click.Path(path_type=Path), help="File with one row a progression."
-)
+@click.option("--progressions", multiple=True, help="File with one row a progression.")
 @click.option("--patient", default="patient", show_default=True, help="The files' column of the patient.")
 @click.option("--drug", default="drug", show_default=True, help="The column of the drug, free text.")
 @click.option("--start", default="start", show_default=True, help="The column of the first day or date.")
@@ -30,12 +30,16 @@ from sequela.cli.options import JSON
 @click.option(
     "--spill", type=click.Path(path_type=Path), help="Directory for rows that wait; the system's by default."
 )
+@click.option(
+    "--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True,
+    help="Where: in this process, or by the workers of Spark.",
+)  # fmt: skip
 @JSON
 def derive(
-    files: tuple[Path, ...],
-    out: Path,
+    files: tuple[str, ...],
+    out: str,
     rules: str,
-    progressions: tuple[Path, ...],
+    progressions: tuple[str, ...],
     patient: str,
     drug: str,
     start: str,
@@ -43,6 +47,7 @@ def derive(
     day: str,
     buckets: int | None,
     spill: Path | None,
+    engine: str,
     as_json: bool,
 ) -> int:
     """Lines of therapy of Parquet or CSV files of any size, without a study file.
@@ -50,18 +55,31 @@ def derive(
     Example:  sequela lines derive treatments.parquet --rules her2-abc --out lines.parquet
     """
     from sequela.clinic.drugs import read_dictionary
-    from sequela.clinic.outofcore import lines_of_files
     from sequela.clinic.rules import read_rules
 
     columns = {"patient": patient, "drug": drug, "start": start, "end": end, "day": day}
-    made = lines_of_files(
-        files, read_rules(rules), read_dictionary(), out,
-        columns=columns, progressions=progressions, buckets=buckets, spill=spill,
-    )  # fmt: skip
+    chosen, dictionary = read_rules(rules), read_dictionary()
+    if engine == "spark":
+        if buckets or spill:
+            raise click.UsageError(
+                "--buckets and --spill are for the local engine: Spark has settings of its own"
+            )
+        from sequela.clinic.spark import lines_of_files_on_spark
+
+        made = lines_of_files_on_spark(
+            files, chosen, dictionary, out, columns=columns, progressions=progressions
+        )
+    else:
+        from sequela.clinic.outofcore import lines_of_files
+
+        made = lines_of_files(
+            [Path(file) for file in files], chosen, dictionary, Path(out), columns=columns,
+            progressions=[Path(file) for file in progressions], buckets=buckets, spill=spill,
+        )  # fmt: skip
     if as_json:
         told = {
-            "out": str(out), "rows": made.rows, "used": made.used, "patients": made.patients, "lines": made.lines,
-            "unused": dict(made.unused), "listed": str(made.listed) if made.listed else None,
+            "out": out, "rows": made.rows, "used": made.used, "patients": made.patients, "lines": made.lines,
+            "unused": dict(made.unused), "listed": made.listed,
             "unknown": dict(made.unknown), "legend": list(made.legend),
         }  # fmt: skip
         click.echo(json.dumps(told, indent=1, ensure_ascii=False))
