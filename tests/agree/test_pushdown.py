@@ -95,4 +95,5 @@ def test_on_spark():
     columns = {"start": "began", "end": "ended"}
     made = lines_of_frame(frame, read_rules("generic-28-120"), read_dictionary(), columns=columns)
     assert (made.rows, made.left) == (3, {})
-    assert [row.subject for row in made.lines.orderBy("subject").collect()] == [100, 300]
+    found = sorted((row.subject, row.step, row.drugs) for row in made.lines.collect())
+    assert found == [(100, 1, "trastuzumab"), (100, 2, "trastuzumab")]  # letrozole alone is no line
