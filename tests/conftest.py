@@ -51,3 +51,18 @@ def bench_study(tmp_path_factory) -> sq.Study:
 @pytest.fixture(scope="session")
 def bench_run(bench_study):
     return sq.run(bench_study, Path(bench_study.path).parent / "out", now=NOW)
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """A Spark session with few partitions, so that small frames are quick, and small batches, so that patients straddle."""
+    pytest.importorskip("pyspark")
+    from sequela.records.spark import session
+
+    started = session()
+    started.sparkContext.setLogLevel("OFF")
+    started.conf.set("spark.sql.shuffle.partitions", 5)
+    started.conf.set("spark.sql.adaptive.coalescePartitions.enabled", False)
+    started.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 97)
+    yield started
+    started.stop()

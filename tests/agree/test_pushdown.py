@@ -83,14 +83,12 @@ def test_in_duckdb(tmp_path):
 
 @pytest.mark.spark
 @pytest.mark.filterwarnings("default")
-def test_on_spark():
-    pytest.importorskip("pyspark")
+def test_on_spark(spark):
     from sequela.clinic.spark import lines_of_frame
-    from sequela.records.spark import session
 
     for name, frame in TABLES.items():
-        session().createDataFrame(frame.to_arrow()).createOrReplaceTempView(name)
-    frame = session().sql(QUERY)
+        spark.createDataFrame(frame.to_arrow()).createOrReplaceTempView(name)
+    frame = spark.sql(QUERY)
     assert sorted(tuple(row) for row in frame.collect()) == KEPT
     columns = {"start": "began", "end": "ended"}
     made = lines_of_frame(frame, read_rules("generic-28-120"), read_dictionary(), columns=columns)

@@ -19,25 +19,12 @@ from tests.agree.test_outofcore import BAD, DICTIONARY, treatments
 from tests.conftest import TODAY
 
 pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("default")]
-pytest.importorskip("pyspark")
+
 
 AGENTS = [
     "paclitaxel", "docetaxel", "capecitabine", "trastuzumab", "pertuzumab", "lapatinib", "letrozole",
     "zoledronic_acid", "trastuzumab_emtansine",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def spark():
-    from sequela.records.spark import session
-
-    started = session()
-    started.sparkContext.setLogLevel("OFF")
-    started.conf.set("spark.sql.shuffle.partitions", 5)
-    started.conf.set("spark.sql.adaptive.coalescePartitions.enabled", False)
-    started.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 97)
-    yield started
-    started.stop()
 
 
 def drawn(seed, patients=300, n=3000):
