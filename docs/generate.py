@@ -27,6 +27,7 @@ def generate(directory: Path) -> None:
     pages = {
         "study-keys": study_keys(),
         "codes": codes(),
+        "check-rules": check_rules(),
         "verbs": verbs(),
         "rule-book": rule_book(),
         "bad-input": bad_inputs(),
@@ -121,6 +122,46 @@ def codes() -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+SCOPES: Final = {
+    "cell": "One cell",
+    "row": "One row",
+    "patient": "The rows of one patient",
+    "registry": "The whole registry",
+    "centre": "A centre against the others",
+}
+
+
+def check_rules() -> str:
+    """The catalogue of checks, by what a rule looks at."""
+    from sequela.clinic.checks import rules
+
+    every = rules().values()
+    lines = [
+        "# The catalogue of checks",
+        "",
+        f"{len(every)} rules about records, from the one definition that `sequela check` asks "
+        "(`data/codes_checks.toml`). *Says* is the condition that a row must not meet; rules without one are functions. "
+        "The examples are tests.",
+        "",
+    ]
+    for scope, title in SCOPES.items():
+        found = [rule for rule in every if rule.scope == scope]
+        lines += [f"## {title}", "", f"{len(found)} rules.", ""]
+        for rule in found:
+            lines += [f"### {rule.code} {rule.title}", "", f"*{rule.severity}.* {rule.text}", ""]
+            if rule.broken:
+                needs = ", ".join(f"`{name}`" for name in (*rule.needs, *rule.any)) or "–"
+                lines += [f"- Says, of `{rule.rows}`: `{rule.broken}`", f"- Needs: {needs}"]
+            lines += [f"- Allowed: {rule.allowed}", f"- Example: {_example(rule.example)}", f"- What to do: {rule.remedy}", ""]
+    return "\n".join(lines)
+
+
+def _example(example: Any) -> str:
+    if isinstance(example, str):
+        return example
+    return ", ".join(f"{name} {str(value).lower()}" for name, value in example.items()) or "an empty cell"
 
 
 def verbs() -> str:

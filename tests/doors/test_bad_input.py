@@ -54,7 +54,9 @@ def test_a_patient_without_rows_is_a_finding_not_an_error(tmp_path):
     path = directory / "data" / "patients.csv"
     path.write_text(path.read_text("utf-8") + "P99,C1,50,0,no,2015-01-01,2016-01-01\n", encoding="utf-8")
     result = sq.run(sq.Study.read(directory))
-    (finding,) = [finding for finding in result.findings if finding.where.patient == "P99"]
+    found = {finding.code: finding for finding in result.findings if finding.where.patient == "P99"}
+    assert set(found) == {"C317", "C346"}  # no treatment, and nobody has seen the patient again
+    finding = found["C317"]
     assert (finding.code, finding.severity) == ("C317", "note")
     assert result.attrition.rows[1].cells[1].value == 1
 

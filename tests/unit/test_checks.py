@@ -141,10 +141,15 @@ def test_a_planted_fault_is_found_in_its_place(tmp_path, fault):
     assert finding.allowed
 
 
-def test_every_check_of_the_catalogue_is_planted():
-    from sequela.clinic.checks import CHECKS
+def test_every_rule_is_planted_or_has_an_example_that_a_test_asks():
+    from bench.corrupted import CENTRE_KINDS, KINDS
 
-    assert {check.code for check in CHECKS} <= {code for code, *_ in PLANTED.values()}
+    from sequela.clinic.checks import SEARCHES
+
+    planted = {code for code, *_ in PLANTED.values()} | {
+        code for kind in (*KINDS, *CENTRE_KINDS) for code in kind.codes
+    }
+    assert sorted(SEARCHES.keys() - planted) == []
 
 
 def test_a_row_that_cannot_be_used_is_kept_in_the_list(tmp_path):

@@ -138,19 +138,23 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     from sequela.walk.path import walk
 
     protocol = Study.read(study)
+    asked = ""
+    idle: tuple[tuple[str, str], ...] = ()
     with _progress(quiet=as_json) as tell:
         if protocol.bench is not None:
             findings = list(walk_bench(protocol, tell).findings)
         else:
             walked = walk(protocol, today=_today(), progress=tell)
+            idle = walked.checked.idle
+            asked = f"{len(walked.checked.run)} rules asked, {len(idle)} not applicable (listed on the page)\n"
             findings = [*walked.findings, *audit_design(protocol), *audit_estimands(protocol)]
     shown = [finding for finding in findings if show is None or finding.code == show.upper()]
-    page = write_checks(protocol, tuple(findings))
+    page = write_checks(protocol, tuple(findings), idle)
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
     else:
         print_by_place(shown, console(sys.stdout, os.environ))
-        click.echo(f"{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}")
+        click.echo(f"{asked}{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}")
     return _verdict(findings, exit_zero=exit_zero)
 
 

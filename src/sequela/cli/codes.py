@@ -5,10 +5,12 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding
+
+KEYS: Final = ("title", "severity", "text", "remedy")
 
 
 def catalogue() -> dict[str, dict[str, Any]]:
@@ -20,7 +22,8 @@ def catalogue() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for text in texts:
         found |= tomllib.loads(text.read_text("utf-8"))
-    return dict(sorted(found.items()))
+    # The catalogue of checks holds more of a rule than its words.
+    return {code: {key: found[code][key] for key in KEYS} for code in sorted(found)}
 
 
 def explain(code: str) -> str:

@@ -39,7 +39,7 @@ Rule = Literal["name", "synonym", "brand", "misspelling", "combination", "stripp
 
 BLINDED: Final = "blinded_trial_drug"
 _LISTS: Final[dict[str, Spelling]] = {"synonyms": "synonym", "brands": "brand", "misspellings": "misspelling"}
-_KEYS: Final = frozenset({"name", "classes", "atc", *_LISTS})
+_KEYS: Final = frozenset({"name", "classes", "atc", "approved", *_LISTS})
 
 _JOINTS: Final = re.compile(r"[+,;&\n]|\b(?:and|plus|with)\b", re.IGNORECASE)
 _PARENTHESIS: Final = re.compile(r"^([^()]*)\(([^()]*)\)([^()]*)$")
@@ -72,13 +72,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Drug:
-    """One agent of the dictionary; `spellings` are pairs of a text and what it is."""
+    """One agent; `spellings` are pairs of a text and what it is, `approved` the year of the first approval."""
 
     id: str
     name: str
     spellings: tuple[tuple[str, Spelling], ...]
     classes: tuple[str, ...]
     atc: str | None
+    approved: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +223,7 @@ def _drug(agent: str, entry: Mapping[str, Any]) -> Drug:
     names: list[tuple[str, Spelling]] = [(entry["name"], "name"), (agent.replace("_", " "), "name")]
     for part, kind in _LISTS.items():
         names.extend((text, kind) for text in entry.get(part, ()))
-    return Drug(agent, entry["name"], tuple(names), tuple(entry["classes"]), entry.get("atc"))
+    return Drug(agent, entry["name"], tuple(names), tuple(entry["classes"]), entry.get("atc"), entry.get("approved"))
 
 
 def _combination(

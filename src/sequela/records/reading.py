@@ -16,7 +16,7 @@ from sequela.records.dates import FORMATS
 from sequela.records.files import find, read_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from sequela.records.source import Source
@@ -61,7 +61,27 @@ def read(source: Source, base: Path) -> Table:
         UsageError: R113, the format needs a library that is not installed.
     """
     _check(source)
-    stack = _stack(source, base)
+    return _table(source, _stack(source, base))
+
+
+def read_rows(source: Source, rows: Sequence[Mapping[str, str | None]]) -> Table:
+    """Rows as they were typed into a form, field by field, as a table of the source: the same types, the same findings.
+
+    Args:
+        source: its columns; files, format and layout are not looked at.
+        rows: our field to the text in it; a field that is not there is empty. Lines count from 1.
+
+    Raises:
+        DataError: R109 or R110, as `read`.
+    """
+    text = {column.heading: [row.get(column.name) or None for row in rows] for column in source.columns}
+    places = {"_line": list(range(1, len(rows) + 1)), "_file": [source.name] * len(rows)}
+    kinds = {**dict.fromkeys(text, pl.String), "_line": pl.Int64, "_file": pl.String}
+    frame = pl.DataFrame({**text, **places}, schema=kinds)
+    return _table(source, _Stack(frame.with_columns(_who(source)), (), {}, {}))
+
+
+def _table(source: Source, stack: _Stack) -> Table:
     columns = [typed(source, column, stack.text) for column in source.columns]
     series = [part for column in columns for part in (column.values, column.precision) if part is not None]
     frame = pl.DataFrame([*series, stack.text["_file"], stack.text["_line"]])
@@ -100,10 +120,14 @@ def _stack(source: Source, base: Path) -> _Stack:
         findings += raw.findings
         parts.append(frame.with_columns(pl.lit(str(path)).alias("_file")))
     text = pl.concat(parts)
-    who = next((column.heading for column in source.columns if column.name == "patient"), None)
-    patient = pl.col(who).str.strip_chars() if who else pl.lit(None, pl.String)
     counted = {reason: rows for reason, rows in left_out.items() if rows}
-    return _Stack(text.with_columns(patient.alias("_patient")), tuple(findings), counted, hashes)
+    return _Stack(text.with_columns(_who(source)), tuple(findings), counted, hashes)
+
+
+def _who(source: Source) -> pl.Expr:
+    """The patient of each row of text."""
+    who = next((column.heading for column in source.columns if column.name == "patient"), None)
+    return (pl.col(who).str.strip_chars() if who else pl.lit(None, pl.String)).alias("_patient")
 
 
 def _one_record_a_row(source: Source, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:

@@ -70,8 +70,24 @@ def by_place(findings: Sequence[Finding]) -> list[tuple[str, list[tuple[str, lis
     ]
 
 
-def checks_page(findings: Sequence[Finding], title: str, banner: str | None = None) -> str:
-    """A self-contained page of all findings; its filter needs no server, and without a script all show."""
+def by_reason(idle: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Reasons why rules do not apply, each with the codes of its rules."""
+    found: dict[str, list[str]] = {}
+    for code, reason in idle:
+        found.setdefault(reason, []).append(code)
+    return [(reason, ", ".join(codes)) for reason, codes in found.items()]
+
+
+def checks_page(
+    findings: Sequence[Finding], title: str, banner: str | None = None, idle: Sequence[tuple[str, str]] = ()
+) -> str:
+    """A self-contained page of all findings; its filter needs no server, and without a script all show.
+
+    Args:
+        findings: of every check.
+        title, banner: of the page.
+        idle: code and reason of every rule that does not apply to these records.
+    """
     return TEMPLATES.get_template("checks.html.j2").render(
         title=title,
         banner=banner,
@@ -79,4 +95,5 @@ def checks_page(findings: Sequence[Finding], title: str, banner: str | None = No
         table=counts_table(findings),
         places=by_place(findings),
         total=len(findings),
+        idle=by_reason(idle),
     )

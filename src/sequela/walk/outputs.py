@@ -20,7 +20,7 @@ from sequela.report.tables import to_csv
 from sequela.walk.path import base_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -162,12 +162,18 @@ def _keep_strangers(out: Path, aside: Path) -> None:
             shutil.copy2(path, aside / name)
 
 
-def write_checks(study: Study, findings: tuple[Finding, ...]) -> Path:
-    """Write `checks.html` beside the study's outputs and return where it stands."""
+def write_checks(study: Study, findings: tuple[Finding, ...], idle: Sequence[tuple[str, str]] = ()) -> Path:
+    """Write `checks.html` beside the study's outputs and return where it stands.
+
+    Args:
+        study: the protocol.
+        findings: of every check.
+        idle: code and reason of every rule that does not apply to these records.
+    """
     page = base_of(study) / "out" / "checks.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     banner = banner_of(study)
-    replace_file(page, checks_page(findings, f"Data checks: {study.study.title}", banner).encode())
+    replace_file(page, checks_page(findings, f"Data checks: {study.study.title}", banner, idle).encode())
     return page
 
 

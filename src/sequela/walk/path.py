@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sequela.clinic.checks import Records, run_checks
+from sequela.clinic.checks import Checked, Records, run_checks
 from sequela.clinic.cohort import Step, assign_groups, people, select
 from sequela.clinic.curative import with_curative
 from sequela.clinic.drugs import read_dictionary
@@ -57,6 +57,7 @@ class Walk:
         steps: the attrition; the last one's patients are the cohort.
         outcomes: every endpoint over all patients.
         findings: of reading, checking and grouping.
+        checked: the rules of the catalogue: which were asked, which did not apply.
     """
 
     study: Study
@@ -70,6 +71,7 @@ class Walk:
     steps: tuple[Step, ...]
     outcomes: Mapping[str, Outcome]
     findings: tuple[Finding, ...]
+    checked: Checked
 
     @property
     def cohort(self) -> frozenset[str]:
@@ -98,11 +100,12 @@ def read_sources(study: Study, progress: Callable[[str], None]) -> dict[str, Tab
     tables: dict[str, Table] = {}
     for name, source in study.sources.items():
         progress(f"reading {name}")
-        tables[name] = read(_source(name, source), base_of(study))
+        tables[name] = read(source_as_read(name, source), base_of(study))
     return tables
 
 
-def _source(name: str, source: SourceFile) -> Source:
+def source_as_read(name: str, source: SourceFile) -> Source:
+    """A declared source in the words of the reader."""
     columns = tuple(
         Column(name=field, column=column) if isinstance(column, str) else Column(name=field, **_told(column))
         for field, column in source.columns.items()
@@ -115,7 +118,7 @@ def _told(column: model.Column) -> dict[str, Any]:
     return {**column.model_dump(exclude={"settled"}), "levels": column.levels}
 
 
-def _members(dictionary: Dictionary) -> dict[str, frozenset[str]]:
+def members_of(dictionary: Dictionary) -> dict[str, frozenset[str]]:
     """Every agent by its own name, and every class with its agents."""
     found: dict[str, set[str]] = {}
     for agent in dictionary.agents:
@@ -184,7 +187,7 @@ def walk_from(
     progress("joining patients, treatments and events")
     records = registry(study, tables, dictionary, rules)
     progress("deriving lines of therapy")
-    members = _members(dictionary)
+    members = members_of(dictionary)
     overrides = overrides_of(study, base_of(study))
     known = courses(study, records, rules, overrides)
     asked = asked_agents(study, members)
@@ -198,11 +201,28 @@ def walk_from(
     everyone = type(everyone)(with_groups, everyone.legend, everyone.members, everyone.top)
     progress("deriving endpoints")
     outcomes = derive_all(study, everyone, records.moments)
-    checked = run_checks(Records(study, tables, records, lines.sequences, dictionary, today)) if check else ()
+    asked_of = Records(study, tables, records, lines.sequences, dictionary, today)
+    checked = run_checks(asked_of) if check else Checked((), (), ())
     by_hand = override_findings(study, records, overrides)
-    findings = (*(f for table in tables.values() for f in table.findings), *checked, *ungrouped, *by_hand)
+    findings = (
+        *(f for table in tables.values() for f in table.findings),
+        *checked.findings,
+        *ungrouped,
+        *by_hand,
+    )
     return Walk(
-        study, tables, dictionary, rules, records, lines, overrides, everyone, steps, outcomes, findings
+        study,
+        tables,
+        dictionary,
+        rules,
+        records,
+        lines,
+        overrides,
+        everyone,
+        steps,
+        outcomes,
+        findings,
+        checked,
     )
 
 
