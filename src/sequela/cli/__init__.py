@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 from click.exceptions import Exit
 
-from sequela.cli.derive import derive
 from sequela.cli.export import export
 from sequela.cli.init import init
-from sequela.cli.options import EXIT_ZERO, JSON, STUDY
+from sequela.cli.lines import explain_lines, lines
+from sequela.cli.options import EXIT_ZERO, JSON, STUDY, directory_of, progress, today
 from sequela.cli.placebo import placebo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from datetime import date
+    from collections.abc import Sequence
 
     from sequela.audit.verdict import Audit
     from sequela.core.finding import Finding
     from sequela.study.model import Study
     from sequela.walk import Result
-    from sequela.walk.explaining import Explanation
 
 OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -110,7 +107,7 @@ def demo(name: str, out: Path | None, seed: int | None, null: bool, show: bool, 
         )
     directory = copy_example(name, out or Path(f"{name}-demo"), seed=seed, null=null)
     study = Study.read(directory)
-    with _progress(quiet=as_json) as tell:
+    with progress(quiet=as_json) as tell:
         result = run(study, directory / "out", progress=tell)
     _told(result, study, as_json=as_json)
     if show:
@@ -140,13 +137,15 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     protocol = Study.read(study)
     asked = ""
     idle: tuple[tuple[str, str], ...] = ()
-    with _progress(quiet=as_json) as tell:
+    with progress(quiet=as_json) as tell:
         if protocol.bench is not None:
             findings = list(walk_bench(protocol, tell).findings)
         else:
-            walked = walk(protocol, today=_today(), progress=tell)
+            walked = walk(protocol, today=today(), progress=tell)
             idle = walked.checked.idle
-            asked = f"{len(walked.checked.run)} rules asked, {len(idle)} not applicable (listed on the page)\n"
+            asked = (
+                f"{len(walked.checked.run)} rules asked, {len(idle)} not applicable (listed on the page)\n"
+            )
             findings = [*walked.findings, *audit_design(protocol), *audit_estimands(protocol)]
     shown = [finding for finding in findings if show is None or finding.code == show.upper()]
     page = write_checks(protocol, tuple(findings), idle)
@@ -154,7 +153,9 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
         click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
     else:
         print_by_place(shown, console(sys.stdout, os.environ))
-        click.echo(f"{asked}{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}")
+        click.echo(
+            f"{asked}{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}"
+        )
     return _verdict(findings, exit_zero=exit_zero)
 
 
@@ -170,8 +171,6 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
 
     Example:  sequela audit my-study
     """
-    from datetime import datetime
-
     from sequela.study.model import Study
     from sequela.walk.audit_outputs import as_dict, write_audit
     from sequela.walk.auditing import audit as examine
@@ -180,8 +179,8 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
 
     protocol = Study.read(study)
     banner = BANNER if protocol.study.simulated else None
-    with _progress(quiet=as_json) as tell:
-        walked = walk(protocol, today=datetime.now().astimezone().date(), progress=tell)
+    with progress(quiet=as_json) as tell:
+        walked = walk(protocol, today=today(), progress=tell)
         require_cohort(walked)
         found = examine(walked, banner=banner, progress=tell)
     page = write_audit(walked, found, out or base_of(protocol) / "audit", banner)
@@ -195,6 +194,8 @@ def audit(study: Path, out: Path | None, as_json: bool, exit_zero: bool) -> int:
 sequela.add_command(placebo)
 sequela.add_command(export)
 sequela.add_command(init)
+sequela.add_command(lines)
+sequela.add_command(explain_lines)
 
 
 @sequela.command()
@@ -242,149 +243,12 @@ def run(
             else "\n".join(f"{step['step']:<10} {step['what']}" for step in steps)
         )
         return OK
-    with _progress(quiet=as_json) as tell:
+    with progress(quiet=as_json) as tell:
         result = whole(protocol, target, progress=tell)
     _told(result, protocol, as_json=as_json)
     if show:
         click.launch(str(target / "report.html"))
     return _verdict(result.findings, exit_zero=exit_zero)
-
-
-@sequela.command(name="explain-lines")
-@click.argument("patient")
-@STUDY
-@JSON
-def explain_lines(patient: str, study: Path, as_json: bool) -> int:
-    """One patient's lines of therapy with the rule behind every boundary, and the swimmer lane as a picture.
-
-    Example:  sequela explain-lines TCGA-04-1332 ovarian-demo
-    """
-    from dataclasses import asdict
-
-    from sequela.report.figures import save
-    from sequela.study.model import Study
-    from sequela.walk.explaining import explain_lines as proof
-    from sequela.walk.explaining import lane
-    from sequela.walk.outputs import BANNER
-    from sequela.walk.path import walk
-
-    protocol = Study.read(study)
-    walked = walk(protocol, today=_today())
-    found = proof(walked, patient)
-    if as_json:
-        click.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
-        return OK
-    _print_explanation(found)
-    if found.lines:
-        drawn = lane(walked, patient, BANNER if protocol.study.simulated else None)
-        paths = save(drawn, _directory(study) / "lanes")
-        click.echo(f"drawn: {paths['svg']}")
-    return OK
-
-
-@sequela.group()
-def lines() -> None:
-    """Lines of therapy: derive them from files of any size, compare two rule sets, or see the estimates under many."""
-
-
-lines.add_command(derive)
-
-
-@lines.command()
-@click.argument("first")
-@click.argument("second")
-@STUDY
-@JSON
-def compare(first: str, second: str, study: Path, as_json: bool) -> int:
-    """Patients whose lines differ between two rule sets, and the changed estimates.
-
-    Example:  sequela lines compare ovarian generic-28-120 ovarian-demo
-    """
-    from sequela.clinic.rules import read_rules
-    from sequela.study.model import Study
-    from sequela.walk.multiverse import differences, line_of, multiverse
-    from sequela.walk.path import base_of, read_sources, walk_from
-
-    protocol, today = Study.read(study), _today()
-    pair = [(name, read_rules(name, base_of(protocol))) for name in (first, second)]
-    universes = multiverse(protocol, today, pair)
-    tables = read_sources(protocol, lambda _: None)
-    old, new = (walk_from(protocol, tables, rules, today=today) for _, rules in pair)
-    changed = differences(new, old)
-    if as_json:
-        names = ("patient", first, second)
-        rows = [dict(zip(names, row, strict=True)) for row in changed]
-        click.echo(json.dumps({"universes": list(map(line_of, universes)), "patients": rows}, indent=1))
-        return OK
-    for who, before, after in changed:
-        click.echo(f"{who}\n  {first}: {before}\n  {second}: {after}")
-    click.echo(f"{len(changed)} patients with other lines")
-    click.echo("\n".join(map(line_of, universes)))
-    return OK
-
-
-@lines.command(name="multiverse")
-@STUDY
-@click.option("--gaps", default="60,90,120,180", show_default=True, help="Gaps in days.")
-@click.option("--windows", default="21,28,30,42", show_default=True, help="Regimen windows in days.")
-@click.option(
-    "--choices", is_flag=True, help="Also progression modes, additions and confirmed cycles, one at a time."
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Directory; STUDY/multiverse by default.")
-@JSON
-def multiverse_(study: Path, gaps: str, windows: str, choices: bool, out: Path | None, as_json: bool) -> int:
-    """The estimates under every gap and window around the study's own rule set: table and specification curve.
-
-    Example:  sequela lines multiverse sepher-demo
-    """
-    from sequela.clinic.rules import read_rules
-    from sequela.records.writing import replace_file
-    from sequela.report.figures import save
-    from sequela.report.html import table_page
-    from sequela.report.tables import as_dict, to_csv
-    from sequela.study.model import Study
-    from sequela.walk import multiverse as universe
-    from sequela.walk.multiverse import line_of, multiverse, multiverse_table, specification_curve
-    from sequela.walk.outputs import BANNER
-    from sequela.walk.path import base_of
-
-    protocol = Study.read(study)
-    banner = BANNER if protocol.study.simulated else None
-    base = read_rules(protocol.lines.rules, base_of(protocol))
-    rules = universe.grid(base, _whole("gaps", gaps), _whole("windows", windows))
-    if choices:
-        rules += universe.choices(base, progressions=universe.has_progressions(protocol))
-    with _progress(quiet=as_json) as tell:
-        universes = multiverse(protocol, _today(), rules, tell)
-    table = multiverse_table(protocol, universes, banner)
-    directory = out or _directory(study) / "multiverse"
-    directory.mkdir(parents=True, exist_ok=True)
-    replace_file(directory / "multiverse.csv", ((f"# {banner}\n" if banner else "") + to_csv(table)).encode())
-    replace_file(directory / "multiverse.html", table_page(table).encode())
-    for name, _, _ in universes[0].estimates:
-        save(specification_curve(protocol, universes, name, banner), directory)
-    if as_json:
-        click.echo(json.dumps(as_dict(table), indent=1, ensure_ascii=False))
-        return OK
-    click.echo(
-        "\n".join([*map(line_of, universes), *table.notes, f"table and specification curves: {directory}/"])
-    )
-    return OK
-
-
-def _whole(name: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise click.UsageError(
-            f"--{name} takes whole numbers of days, such as 60,90; found {text!r}"
-        ) from None
-
-
-def _today() -> date:
-    from datetime import datetime
-
-    return datetime.now().astimezone().date()
 
 
 @sequela.command()
@@ -397,7 +261,7 @@ def report(study: Path, out: Path | None) -> int:
     """
     from sequela.walk.outputs import render_again
 
-    page = render_again(out or _directory(study) / "out")
+    page = render_again(out or directory_of(study) / "out")
     click.echo(f"report: {page}")
     return OK
 
@@ -415,7 +279,7 @@ def open_(study: Path, what: str) -> int:
 
     Example:  sequela open my-study --what checks
     """
-    out = _directory(study) / "out"
+    out = directory_of(study) / "out"
     target = out if what == "folder" else out / f"{what}.html"
     if not target.exists():
         raise click.UsageError(f"{target} does not exist yet: sequela run {study}")
@@ -491,10 +355,6 @@ def doctor(as_json: bool) -> int:
     return OK if all(item["ok"] for item in checks) else FINDINGS
 
 
-def _directory(study: Path) -> Path:
-    return study if study.is_dir() else study.parent
-
-
 def _verdict(findings: Sequence[Finding], *, exit_zero: bool) -> int:
     errors = any(finding.severity == "error" for finding in findings)
     return FINDINGS if errors and not exit_zero else OK
@@ -505,42 +365,6 @@ def _print_findings(findings: Sequence[Finding]) -> None:
     from sequela.report.console import console, print_findings
 
     print_findings(findings, console(sys.stderr, os.environ))
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
-    """One changing line on a terminal; nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("starting") as status:
-        yield lambda step: status.update(step)
-
-
-def _print_explanation(found: Explanation) -> None:
-    click.echo(f"{found.patient}   rule set {found.rules}")
-    for line in found.lines:
-        click.echo(f"\n{line.title}\n  starts: {line.start_reason}   ends: {line.end_reason}")
-        if line.maintenance:
-            click.echo(f"  maintenance from {line.maintenance}")
-        if line.beyond:
-            click.echo(f"  goes on beyond the progression of {line.beyond}")
-        for given in line.given:
-            click.echo(
-                f"  {given.start} to {given.end}  {given.drug}  = {given.agent}  [{given.rule}]  {given.where}"
-            )
-    if found.outside:
-        click.echo("\nIn no line")
-        for given in found.outside:
-            click.echo(f"  {given.start} to {given.end}  {given.drug}  [{given.rule}]  {given.where}")
-    total = found.curative + len(found.lines)
-    click.echo(f"\nLines: {total} ({found.curative} curative + {len(found.lines)} palliative)")
-    for one in found.overrides:
-        click.echo(f"Decided by hand: {one}")
-    click.echo("\nMoments: " + "; ".join(f"{label} {day}" for day, label in found.moments))
 
 
 def _print_audit(found: Audit, page: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from sequela.cli.options import JSON, STUDY
+from sequela.cli.options import JSON, STUDY, today
 
 if TYPE_CHECKING:
     from sequela.records.exporting import Target
@@ -36,7 +36,6 @@ def export(study: Path, targets: tuple[Target, ...], out: Path | None, as_json: 
     Example:  sequela export my-study --to sav --to dta
     """
     import os
-    from datetime import datetime
 
     from sequela.report.console import console, print_findings
     from sequela.study.model import Study
@@ -44,7 +43,7 @@ def export(study: Path, targets: tuple[Target, ...], out: Path | None, as_json: 
     from sequela.walk.path import base_of, require_cohort, walk
 
     protocol = Study.read(study)
-    walked = walk(protocol, today=datetime.now().astimezone().date())
+    walked = walk(protocol, today=today())
     require_cohort(walked)
     made = write(walked, targets, out or base_of(protocol) / "export")
     table = made.set.table

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from sequela.cli.options import JSON, STUDY
+from sequela.cli.options import JSON, STUDY, today
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -57,21 +57,19 @@ def placebo(
 
     Example:  sequela placebo sepher-demo --runs 200
     """
-    from datetime import datetime
-
     from sequela.study.model import Study
     from sequela.walk.path import base_of, require_cohort, walk
     from sequela.walk.placebo import placebo as live_through
     from sequela.walk.placebo import write_placebo
 
     protocol = Study.read(study)
-    today = datetime.now().astimezone().date()
-    walked = walk(protocol, today=today)
+    now = today()
+    walked = walk(protocol, today=now)
     require_cohort(walked)
     with _bar(quiet=as_json) as tell:
         found = live_through(
             walked,
-            today=today,
+            today=now,
             analysis=analysis,
             runs=runs,
             seed=seed,
