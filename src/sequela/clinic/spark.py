@@ -3,6 +3,9 @@
 Spark reads, filters, names the drugs and brings each patient's rows together; what a line is, it does not know.
 """
 
+# pyright: reportMissingImports=false
+# (pyspark is large, and is not installed where types are checked)
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,5 +1,8 @@
 """Rows of each patient brought together on Spark, and handed to Python in whole (extra `spark`: pyspark, Java 17)."""
 
+# pyright: reportMissingImports=false
+# (pyspark is large, and is not installed where types are checked)
+
 from __future__ import annotations
 
 import os
