@@ -54,14 +54,13 @@ def test_an_example_breaks_its_rule_and_silence_does_not(code):
 def test_a_rule_speaks_of_columns_that_its_sheet_can_have(code, sepher):
     """A misspelt column would never be there, and the rule never be asked."""
     from sequela.clinic.checks import Records
-    from sequela.clinic.checks.rows import repeated
-    from sequela.clinic.checks.sheets import sheets
+    from sequela.clinic.checks.laid import lay
 
     rule = rules()[code]
     records = Records(
         sepher.study, sepher.tables, sepher.registry, sepher.lines.sequences, sepher.dictionary, TODAY
     )
-    known = set(sheets(records, repeated(records))[rule.rows].frame.columns)
+    known = set(lay(records).sheets[rule.rows].frame.columns)
     # What the example study does not have, and the sheets make from other studies.
     known |= {
         "birth",

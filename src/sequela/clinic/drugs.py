@@ -223,7 +223,9 @@ def _drug(agent: str, entry: Mapping[str, Any]) -> Drug:
     names: list[tuple[str, Spelling]] = [(entry["name"], "name"), (agent.replace("_", " "), "name")]
     for part, kind in _LISTS.items():
         names.extend((text, kind) for text in entry.get(part, ()))
-    return Drug(agent, entry["name"], tuple(names), tuple(entry["classes"]), entry.get("atc"), entry.get("approved"))
+    return Drug(
+        agent, entry["name"], tuple(names), tuple(entry["classes"]), entry.get("atc"), entry.get("approved")
+    )
 
 
 def _combination(

@@ -11,6 +11,7 @@ import polars as pl
 from sequela.clinic import kernel
 from sequela.clinic.compiled import available, compiled
 from sequela.clinic.kernel import DECISIONS, MODES, NEVER, Course, Found, Limits, Marks, Placed, Rows, Traits
+from sequela.clinic.ordering import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,8 +97,7 @@ def coded(treatments: pl.DataFrame, agents: tuple[str, ...] | None = None) -> Co
 def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tuple[Array, Array]:
     """Where the rows stand in order, and the number of each one's patient, in that order.
 
-    Patient, start, agent and place are packed into the bits of one number where they fit: sorting numbers is several
-    times faster than sorting their places.
+    Patient, start, agent and place are packed into the bits of one number where they fit.
     """
     if not len(start):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -109,16 +109,8 @@ def _order(patients: pl.Series, start: Array, agent: Array, agents: int) -> tupl
     if int(key.max()).bit_length() + days + kinds + places > 63:
         key = _ranked(key)
     key = ((key << days | (start - np.int64(least))) << kinds) | agent
-    if bool(np.all(key[1:] >= key[:-1])):
-        return np.arange(len(key)), key >> (days + kinds)
-    if int(key.max()).bit_length() + places > 63:
-        order = np.argsort(key, kind="stable")
-        return order, key[order] >> (days + kinds)
-    key <<= places
-    key |= np.arange(len(key))
-    key.sort()
-    order = key & ((1 << places) - 1)
-    key >>= places + days + kinds
+    order, key = in_order(key)
+    key >>= days + kinds
     return order, key
 
 

@@ -13,8 +13,7 @@ from sequela.clinic.checks.rule import Break
 from sequela.clinic.checks.sheets import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Records
 
 ENOUGH: Final = 20  # dates, percentages: fewer say nothing
@@ -22,39 +21,15 @@ YEAR: Final = 365.25
 PERCENT: Final = ("er", "pgr", "ki67")
 
 
-def date_columns(records: Records, *, whole: bool = True) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Every column of dates as `field`, and its `patient`, `centre`, `day`, one row a patient and day.
-
-    Args:
-        records: what was read.
-        whole: leave out dates that are known to the month or year only.
-    """
-    people = records.registry.patients.select("patient", pl.col("centre").cast(pl.String))
-    for name, source in records.study.sources.items():
-        frame = records.tables[name].frame
-        for field, column in source.columns.items():
-            if isinstance(column, str) or column.type != "date":
-                continue
-            known = frame
-            if whole and f"{field}_precision" in frame.columns:
-                known = frame.filter(pl.col(f"{field}_precision") == "day")
-            days = known.select("patient", pl.col(field).cast(pl.Int32).alias("day")).drop_nulls().unique()
-            yield f"{name}.{field}", days.join(people, on="patient", how="left")
-
-
-def _piled(records: Records, inside: pl.Expr, share: float, what: str) -> list[Break] | str:
-    if not records.dated:
+def _piled(laid: Laid, inside: pl.Expr, share: float, what: str) -> list[Break] | str:
+    if not laid.dated:
         return "the study counts days"
     tests: list[tuple[str, str | None, int, int]] = []
-    for field, days in date_columns(records):
-        day = days.select("centre", inside.alias("in"))
-        tests.append((field, None, int(day["in"].sum()), day.height))
-        by = (
-            day.drop_nulls("centre")
-            .group_by("centre")
-            .agg(pl.col("in").sum(), pl.len().alias("n"))
-            .sort("centre")
-        )
+    for field, days in laid.days:
+        counts = (pl.col("n").filter(inside).sum().alias("in"), pl.col("n").sum())
+        inside_all, whole = days.select(*counts).row(0)
+        tests.append((field, None, int(inside_all), int(whole)))
+        by = days.drop_nulls("centre").group_by("centre").agg(*counts).sort("centre")
         tests += [(field, centre, int(x), int(n)) for centre, x, n in by.iter_rows()]
     tests = [test for test in tests if test[3] >= ENOUGH]
     if not tests:
@@ -66,28 +41,29 @@ def _piled(records: Records, inside: pl.Expr, share: float, what: str) -> list[B
     ]
 
 
-def days_of_the_month(records: Records) -> list[Break] | str:
+def days_of_the_month(laid: Laid) -> list[Break] | str:
     """C391."""
     inside = pl.col("day").cast(pl.Date).dt.day().is_in([1, 15])
-    return _piled(records, inside, 24 / YEAR, "are the first or the fifteenth of a month")
+    return _piled(laid, inside, 24 / YEAR, "are the first or the fifteenth of a month")
 
 
-def days_of_the_year(records: Records) -> list[Break] | str:
+def days_of_the_year(laid: Laid) -> list[Break] | str:
     """C392."""
     day = pl.col("day").cast(pl.Date)
     inside = (day.dt.day() == 1) & day.dt.month().is_in([1, 7])
-    return _piled(records, inside, 2 / YEAR, "are 1 January or 1 July")
+    return _piled(laid, inside, 2 / YEAR, "are 1 January or 1 July")
 
 
-def one_date(records: Records) -> list[Break] | str:
+def one_date(laid: Laid) -> list[Break] | str:
     """C397: the days of a centre against a Poisson of three times their mean density."""
-    if not records.dated:
+    if not laid.dated:
         return "the study counts days"
     found: list[tuple[float, Break]] = []
     tests = 0
-    for field, days in date_columns(records):
-        if field.split(".")[1] not in _once(records, field.split(".")[0]):
-            continue
+    for field, counts in laid.days:
+        if field.split(".")[0] != source_of(laid, "patients"):
+            continue  # only there has a patient one date
+        days = counts.select(pl.col("centre", "day").repeat_by("n").explode())
         low, high = pl.col("day").quantile(0.1), pl.col("day").quantile(0.9)
         by = days.drop_nulls("centre").group_by("centre").agg(
             pl.len().alias("n"), pl.max_horizontal(high - low, pl.lit(YEAR)).alias("span"),
@@ -96,20 +72,11 @@ def one_date(records: Records) -> list[Break] | str:
         tests += by.height
         for centre, n, span, day, times in by.iter_rows():
             p = float(pdtrc(times - 1, 3 * 0.8 * n / span)) * span
-            words = f"{times} of {n} patients on {records.study.day(day)}"
+            words = f"{times} of {n} patients on {laid.study.day(day)}"
             found.append((p, Break(words, centre=centre, field=field)))
     if not tests:
         return "no centre with 8 dates"
     return [one for p, one in found if p * tests < LEVEL]
-
-
-def _once(records: Records, source: str) -> frozenset[str]:
-    """The fields of the patients' file: one date a patient."""
-    return (
-        frozenset(records.study.sources[source].columns)
-        if source == source_of(records, "patients")
-        else frozenset()
-    )
 
 
 def round_percentages(records: Records) -> list[Break] | str:

@@ -15,6 +15,7 @@ from sequela.clinic.checks.sheets import source_of
 from sequela.clinic.tables import anchor_column
 
 if TYPE_CHECKING:
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Records
 
 ENOUGH: Final = 8  # patients that a centre must have
@@ -80,18 +81,18 @@ def missing(records: Records) -> list[Break] | str:
     return found
 
 
-def intervals(records: Records) -> list[Break] | str:
+def intervals(laid: Laid) -> list[Break] | str:
     """C395: between consecutive moments before treatment, and from the index date to the first treatment."""
-    frame, _, large = _people(records)
+    frame, _, large = _people(laid)
     if not large or frame["centre"].n_unique() < 2:
         return NO_CENTRES
-    first = records.registry.used.group_by("patient").agg(pl.col("start").min().alias("first treatment"))
+    first = laid.sheets["people"].frame.select("patient", pl.col("first_start").alias("first treatment"))
     frame = frame.join(first, on="patient", how="left")
-    moments = [n for n, a in records.study.anchors.items() if a.stage == "baseline" and a.day is None]
-    columns = {name: anchor_column(name) for name in (*moments, records.study.lines.index)}
+    moments = [n for n, a in laid.study.anchors.items() if a.stage == "baseline" and a.day is None]
+    columns = {name: anchor_column(name) for name in (*moments, laid.study.lines.index)}
     columns["first treatment"] = "first treatment"
     tests: list[tuple[float, Break]] = []
-    for earlier, later in (*pairwise(moments), (records.study.lines.index, "first treatment")):
+    for earlier, later in (*pairwise(moments), (laid.study.lines.index, "first treatment")):
         gap = pl.col(columns[later]) - pl.col(columns[earlier])
         known = frame.select("centre", gap.cast(pl.Float64).alias("gap")).drop_nulls()
         values, centre = known["gap"].to_numpy(), known["centre"].to_numpy().astype(str)
@@ -106,15 +107,20 @@ def intervals(records: Records) -> list[Break] | str:
     return [tests[at][1] for at in held([p for p, _ in tests])]
 
 
-def weekends(records: Records) -> list[Break] | str:
+def weekends(laid: Laid) -> list[Break] | str:
     """C396."""
-    if not records.dated:
+    if not laid.dated:
         return "the study counts days"
-    people = records.registry.patients.select("patient", pl.col("centre").cast(pl.String))
-    starts = records.registry.treatments.select("patient", "start").drop_nulls().unique()
-    days = starts.join(people, on="patient").drop_nulls("centre")
-    weekend = pl.col("start").cast(pl.Date).dt.weekday() >= 6
-    by = days.group_by("centre").agg(weekend.sum().alias("x"), pl.len().alias("n")).sort("centre")
+    starts = dict(laid.days).get(f"{source_of(laid, 'treatments')}.start")
+    if starts is None:
+        return "the study has no `start`"
+    weekend = pl.col("n").filter(pl.col("day").cast(pl.Date).dt.weekday() >= 6)
+    by = (
+        starts.drop_nulls("centre")
+        .group_by("centre")
+        .agg(weekend.sum().alias("x"), pl.col("n").sum())
+        .sort("centre")
+    )
     whole, n_all = int(by["x"].sum()), int(by["n"].sum())
     tests = [(c, x, n) for c, x, n in by.iter_rows() if n >= 20]
     if len(by) < 2 or not tests:

@@ -10,6 +10,7 @@ from sequela.clinic.checks.rows import breaks
 from sequela.clinic.checks.sheets import PLACE
 
 if TYPE_CHECKING:
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Break, Records
 
 ENOUGH: Final = 20  # identifiers that make a pattern
@@ -28,21 +29,15 @@ def pattern(identifier: pl.Expr) -> pl.Expr:
     return capital.str.replace_all(r"\p{N}+", "9")
 
 
-def _everyone(records: Records) -> pl.DataFrame:
+def _everyone(laid: Laid) -> pl.DataFrame:
     """Each identifier once, with the first place it stands in; the patients' file first."""
-    names = sorted(records.study.sources, key=lambda name: records.study.sources[name].role != "patients")
-    parts = [
-        records.tables[name].frame.select(
-            "patient", pl.col("_file").cast(pl.String), pl.col("_line").cast(pl.Int64)
-        )
-        for name in names
-    ]
-    return pl.concat(parts).unique("patient", keep="first", maintain_order=True)
+    known = laid.registry.patients.select("patient", *PLACE).cast({"_file": pl.String, "_line": pl.Int64})
+    return pl.concat([known, *laid.strangers.values()]).unique("patient", keep="first", maintain_order=True)
 
 
-def spelt_twice(records: Records) -> list[Break] | str:
+def spelt_twice(laid: Laid) -> list[Break] | str:
     """C383."""
-    rows = _everyone(records).with_columns(key(pl.col("patient")).alias("_key"))
+    rows = _everyone(laid).with_columns(key(pl.col("patient")).alias("_key"))
     rows = rows.filter((pl.col("_key") != "") & pl.col("_key").is_duplicated())
     first = rows.unique("_key", keep="first", maintain_order=True).select(
         "_key", pl.col("patient").alias("_other")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from sequela.clinic.checks.meanings import concepts
-from sequela.clinic.checks.rule import Break, day_of
+from sequela.clinic.checks.rule import MOST, Break, day_of, uncounted
 from sequela.clinic.checks.sheets import PLACE, source_of
 from sequela.clinic.tables import BEFORE_INDEX, anchor_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Records
 
 LONG_AGO: Final = day_of(date(1960, 1, 1))
@@ -28,8 +29,8 @@ ZEROS_BORN: Final = tuple(day for day in ZEROS if day < day_of(date(1905, 1, 1))
 
 
 def breaks(frame: pl.DataFrame) -> list[Break]:
-    """The rows of a frame with `found`, and as far as it has them `patient`, place and `field`."""
-    return [
+    """The rows of a frame with `found`, and as it has them `patient`, place and `field`; beyond `MOST` counted."""
+    listed = [
         Break(
             row["found"],
             row.get("_file"),
@@ -38,12 +39,15 @@ def breaks(frame: pl.DataFrame) -> list[Break]:
             row.get("centre"),
             row.get("field"),
         )
-        for row in frame.iter_rows(named=True)
+        for row in frame.head(MOST).iter_rows(named=True)
     ]
+    return listed + uncounted(frame.height)
 
 
 def _joined(parts: Iterable[pl.DataFrame]) -> list[Break]:
-    return [one for part in parts for one in breaks(part)]
+    return breaks(
+        pl.concat([pl.DataFrame({"found": []}, {"found": pl.String}), *parts], how="diagonal_relaxed")
+    )
 
 
 def said(records: Records, *columns: str) -> pl.Expr:
@@ -65,16 +69,10 @@ def duplicate_patients(records: Records) -> list[Break] | str:
     )
 
 
-def orphans(records: Records) -> list[Break] | str:
+def orphans(laid: Laid) -> list[Break] | str:
     """C302."""
-    known = records.registry.patients.select("patient")
-    parts: list[pl.DataFrame] = []
-    for name, source in records.study.sources.items():
-        if source.role != "patients":
-            frame = records.tables[name].frame.select("patient", *PLACE)
-            lost = frame.join(known, on="patient", how="anti", maintain_order="left")
-            parts.append(lost.with_columns(pl.concat_str(pl.lit("patient "), "patient").alias("found")))
-    return _joined(parts)
+    words = pl.concat_str(pl.lit("patient "), "patient").alias("found")
+    return _joined(rows.with_columns(words) for rows in laid.strangers.values())
 
 
 def death_before_baseline(records: Records) -> list[Break] | str:
@@ -97,7 +95,9 @@ def death_before_baseline(records: Records) -> list[Break] | str:
 def baseline_out_of_order(records: Records) -> list[Break] | str:
     """C307: each moment against the next one that is known."""
     anchors = records.study.anchors.items()
-    named = [anchor_column(name) for name, anchor in anchors if anchor.stage == "baseline" and anchor.day is None]
+    named = [
+        anchor_column(name) for name, anchor in anchors if anchor.stage == "baseline" and anchor.day is None
+    ]
     if len(named) < 2:
         return "fewer than two baseline anchors with dates"
     patients, parts = records.registry.patients, list[pl.DataFrame]()
@@ -245,10 +245,9 @@ def before_index(records: Records) -> list[Break] | str:
     return breaks(rows.agg(pl.col(*PLACE).first(), found))
 
 
-def untreated(records: Records) -> list[Break] | str:
+def untreated(laid: Laid) -> list[Break] | str:
     """C317."""
-    given = records.registry.treatments.select("patient").unique()
-    rows = records.registry.patients.join(given, on="patient", how="anti", maintain_order="left")
+    rows = laid.sheets["people"].frame.filter(pl.col("n_treatments") == 0)
     return breaks(rows.with_columns(pl.lit("no row").alias("found")))
 
 
@@ -264,23 +263,7 @@ def overlapping_lines(records: Records) -> list[Break] | str:
     return breaks(rows.filter(wrong).with_columns(text.alias("found")))
 
 
-def repeated(records: Records) -> pl.DataFrame:
-    """Rows that are the same as an earlier one of their source in every field: `patient`, place."""
-    parts: list[pl.DataFrame] = []
-    for name, source in records.study.sources.items():
-        frame = records.tables[name].frame
-        if source.role != "patients":
-            again = ~frame.drop(PLACE).hash_rows(seed=0).is_first_distinct()
-            parts.append(
-                frame.filter(again).select(
-                    "patient", pl.col("_file").cast(pl.String), pl.col("_line").cast(pl.Int64)
-                )
-            )
-    return pl.concat(parts)
-
-
-def rows_twice(records: Records) -> list[Break] | str:
+def rows_twice(laid: Laid) -> list[Break] | str:
     """C389."""
-    return breaks(
-        repeated(records).with_columns(pl.lit("the same in every field as an earlier row").alias("found"))
-    )
+    words = pl.lit("the same in every field as an earlier row").alias("found")
+    return breaks(laid.repeated.with_columns(words))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sequela.records.reading import Table
     from sequela.study.model import Study
 
+MOST: Final = 1000  # breaks of one rule that are listed one by one
 Scope = Literal["cell", "row", "patient", "registry", "centre"]
 
 
@@ -102,6 +103,11 @@ class Break:
     patient: str | None = None
     centre: str | None = None
     field: str | None = None
+
+
+def uncounted(broken: int) -> list[Break]:
+    """What is said of the breaks that are not listed one by one."""
+    return [Break(f"{broken - MOST} more, besides the {MOST} listed")] if broken > MOST else []
 
 
 def spoken(text: str) -> str:

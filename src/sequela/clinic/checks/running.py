@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.clinic.checks import calendar, centres, identifiers, rows, twins
-from sequela.clinic.checks.rule import Break, rules
-from sequela.clinic.checks.sheets import DAYS, sheets
+from sequela.clinic.checks.laid import lay
+from sequela.clinic.checks.rule import MOST, Break, rules, uncounted
+from sequela.clinic.checks.sheets import DAYS
 from sequela.core.finding import Finding, Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Records, Rule
     from sequela.clinic.checks.sheets import Sheet
 
-MOST: Final = 1000  # findings of one rule that are listed one by one
 FLAGS: Final = frozenset({
     "dead", "de_novo", "adjuvant", "bone_only", "visceral", "brain", "her2_ish", "her2_negative", "going_on",
     "anti_her2", "repeated", "row_dead", "known",
@@ -27,7 +28,7 @@ ONE_PATIENT: Final = frozenset({"cell", "row", "patient"})
 
 LABELS: Final = {"what": "", "drug": "", "day": "on", "row_death": "death here", "stop_reason": "stopped for"}
 
-SEARCHES: Final[Mapping[str, Callable[[Records], list[Break] | str]]] = {
+SEARCHES: Final[Mapping[str, Callable[[Laid], list[Break] | str]]] = {
     "C301": rows.duplicate_patients,
     "C302": rows.orphans,
     "C306": rows.death_before_baseline,
@@ -78,14 +79,14 @@ class Checked:
 def run_checks(records: Records, *, one_patient: bool = False) -> Checked:
     """Ask every rule; of a form or a single patient only those that look at no one else."""
     centre_of = dict(records.registry.patients.select("patient", "centre").iter_rows())
-    laid = sheets(records, rows.repeated(records))
+    laid = lay(records)
     findings: list[Finding] = []
     run: list[str] = []
     idle: list[tuple[str, str]] = []
     for code, rule in rules().items():
         if one_patient and rule.scope not in ONE_PATIENT:
             continue
-        found = _ask(rule, laid[rule.rows], records) if rule.rows else SEARCHES[code](records)
+        found = _ask(rule, laid.sheets[rule.rows], records) if rule.rows else SEARCHES[code](laid)
         if isinstance(found, str):
             idle.append((code, found))
             continue
@@ -117,14 +118,15 @@ def _ask(rule: Rule, sheet: Sheet, records: Records) -> list[Break] | str:
         return f"the study has no {' or '.join(f'`{name}`' for name in rule.any)}"
     found: list[Break] = []
     field = sheet.fields.get(rule.field, rule.field)
-    for row in broken(rule, sheet.frame).iter_rows(named=True):
+    wrong = broken(rule, sheet.frame)
+    for row in wrong.head(MOST).iter_rows(named=True):
         told = ", ".join(
             _told(name, row[name], sheet, records) for name in rule.shows if row.get(name) is not None
         )
         found.append(
             Break(told or "nothing", row.get("_file"), row.get("_line"), row["patient"], field=field)
         )
-    return found
+    return found + uncounted(wrong.height)
 
 
 def _told(name: str, value: Any, sheet: Sheet, records: Records) -> str:
@@ -140,12 +142,9 @@ def _told(name: str, value: Any, sheet: Sheet, records: Records) -> str:
 
 def _findings(rule: Rule, found: list[Break], centre_of: Mapping[str, str | None]) -> Iterator[Finding]:
     told = (rule.code, rule.severity)
-    for one in found[:MOST]:
+    for one in found:
         who = one.patient
         where = Where(
             one.file, one.line, one.field or rule.field, who, one.centre or centre_of.get(who or "")
         )
         yield Finding(*told, rule.message, where, one.found, rule.allowed, rule.remedy)
-    if len(found) > MOST:
-        where, left = Where(field=rule.field), f"{len(found) - MOST} more, besides the {MOST} listed"
-        yield Finding(*told, rule.message, where, left, rule.allowed, rule.remedy)

@@ -14,9 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from sequela.clinic.checks.meanings import concepts, normal, reason
+from sequela.clinic.ordering import in_order
 from sequela.clinic.tables import TREATMENTS, anchor_column
 from sequela.study.named_endpoints import roles
 
@@ -69,15 +71,13 @@ def sheets(records: Records, repeated: pl.DataFrame) -> dict[str, Sheet]:
 
     Args:
         records: what was read.
-        repeated: places (`_file`, `_line`) of rows that repeat an earlier one as a whole.
+        repeated: rows that repeat an earlier one of their source as a whole: `source`, `row`, place.
     """
     people = people_sheet(records)
-    again = repeated.select(*PLACE, pl.lit(value=True).alias("repeated"))
-    moments = _moments(records, people, again)
-    agents = _agents(records, people, moments, again)
-    treatments = Sheet(
-        agents.frame.unique("row", keep="first", maintain_order=True), agents.fields, agents.absent
-    )
+    moments = _moments(records, people, repeated)
+    agents = _agents(records, people, moments, repeated)
+    first = agents.frame.filter(first_of_row(agents.frame))
+    treatments = Sheet(first, agents.fields, agents.absent)
     return {
         "people": people,
         "treatments": treatments,
@@ -86,6 +86,12 @@ def sheets(records: Records, repeated: pl.DataFrame) -> dict[str, Sheet]:
         "contacts": _contacts(records, people),
         "lines": _lines(records),
     }
+
+
+def first_of_row(treatments: pl.DataFrame) -> pl.Series:
+    """Whether a row is the first of its treatment: one with several drugs has a row for each."""
+    row = treatments["row"]
+    return (row != row.shift()).fill_null(value=True)
 
 
 def source_of(records: Records, role: str) -> str | None:
@@ -147,12 +153,17 @@ def people_sheet(records: Records) -> Sheet:
 def _derived(records: Records, frame: pl.DataFrame) -> pl.DataFrame:
     """What follows from a patient's fields, and what the treatments say of the patient."""
     rows = records.registry.treatments
-    given = rows.group_by("patient").agg(
-        pl.col("row").n_unique().cast(pl.Int64).alias("n_treatments"),
-        pl.col("start").filter(pl.col("unused").is_null()).min().alias("first_start"),
+    used = pl.when(pl.col("unused").is_null()).then("start").alias("start")
+    given = rows.select("patient_rank", used, first_of_row(rows).alias("first")).drop_nulls("patient_rank")
+    given = given.group_by("patient_rank").agg(
+        pl.col("first").sum().cast(pl.Int64).alias("n_treatments"), pl.col("start").min().alias("first_start")
     )
-    frame = frame.join(given, on="patient", how="left", maintain_order="left").with_columns(
-        pl.col("n_treatments").fill_null(0)
+    place = frame.select(pl.col("patient").rank("ordinal") - 1).to_series().alias("patient_rank")
+    frame = (
+        frame.with_columns(place)
+        .join(given, on="patient_rank", how="left", maintain_order="left")
+        .drop("patient_rank")
+        .with_columns(pl.col("n_treatments").fill_null(0))
     )
     ends = [name for name in ("death", "last_contact") if name in frame.columns]
     if ends:
@@ -189,14 +200,17 @@ def _her2(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.coalesce(said).alias("her2_negative")) if said else frame
 
 
+def _carried(frame: pl.DataFrame, people: Sheet) -> list[str]:
+    """The columns of a patient that a sheet of rows takes over."""
+    return [name for name in _CARRIED if name in people.frame.columns and name not in frame.columns]
+
+
 def _with_people(frame: pl.DataFrame, people: Sheet) -> pl.DataFrame:
-    carried = [name for name in _CARRIED if name in people.frame.columns and name not in frame.columns]
-    return frame.join(
-        people.frame.select("patient", *carried), on="patient", how="left", maintain_order="left"
-    )
+    carried = people.frame.select("patient", *_carried(frame, people))
+    return frame.join(carried, on="patient", how="left", maintain_order="left")
 
 
-def _agents(records: Records, people: Sheet, moments: Sheet, again: pl.DataFrame) -> Sheet:
+def _agents(records: Records, people: Sheet, moments: Sheet, repeated: pl.DataFrame) -> Sheet:
     source = source_of(records, "treatments") or ""
     declared = list(records.study.sources[source].columns)
     frame = records.registry.treatments
@@ -216,9 +230,13 @@ def _agents(records: Records, people: Sheet, moments: Sheet, again: pl.DataFrame
         going.alias("going_on"),
         unknown.alias("known"),
     )
-    frame = _progression_gap(_about_drugs(records, _previous(frame)), moments)
-    frame = _with_people(frame, people).join(again, on=PLACE, how="left", maintain_order="left")
-    frame = frame.with_columns(pl.col("repeated").fill_null(value=False))
+    ranked = people.frame.sort("patient")
+    carried = [ranked[name].gather(frame["patient_rank"]) for name in _carried(frame, people)]
+    again = repeated.filter(source=source)["row"]
+    frame = frame.with_columns(
+        *_previous(frame), *_about_drugs(records, frame), *_progression_gap(frame, moments), *carried,
+        pl.col("row").is_in(again.implode()).alias("repeated") if len(again) else pl.lit(value=False).alias("repeated"),
+    )  # fmt: skip
     absent = {{"end": "stop"}.get(name, name) for name in TREATMENTS if name not in declared}
     if "dose" in frame.columns:
         enough = pl.when(pl.len().over("agent") >= 10).then(pl.col("dose").median().over("agent"))
@@ -226,61 +244,74 @@ def _agents(records: Records, people: Sheet, moments: Sheet, again: pl.DataFrame
     return Sheet(frame, {**found, "stop": "end"}, frozenset(absent))
 
 
-def _about_drugs(records: Records, frame: pl.DataFrame) -> pl.DataFrame:
-    """Of each agent the year of its first approval, and whether it is for HER2-positive disease."""
-    drugs = records.dictionary.drugs.values()
-    told = pl.DataFrame(
-        {
-            "agent": [drug.id for drug in drugs],
-            "approved": [drug.approved for drug in drugs],
-            "anti_her2": ["anti_her2" in drug.classes and drug.id not in HER2_LOW for drug in drugs],
-        },
-        schema={"agent": pl.String, "approved": pl.Int32, "anti_her2": pl.Boolean},
-    )
-    frame = frame.join(
-        told if records.dated else told.drop("approved"), on="agent", how="left", maintain_order="left"
-    )
-    return (
-        frame.with_columns(pl.col("start").cast(pl.Date).dt.year().alias("year")) if records.dated else frame
-    )
+def _about_drugs(records: Records, frame: pl.DataFrame) -> list[pl.Series]:
+    """Of each row the year of its agent's first approval, and whether it is for HER2-positive disease; the year."""
+    drugs = records.dictionary.drugs
+    agents = frame["agent"]
+    names = agents.drop_nulls().unique().to_list()
+    told = {name: "anti_her2" in drugs[name].classes and name not in HER2_LOW for name in names}
+    anti = agents.replace_strict(told, default=None, return_dtype=pl.Boolean).alias("anti_her2")
+    if not records.dated:
+        return [anti]
+    years = {name: drugs[name].approved for name in names}
+    approved = agents.replace_strict(years, default=None, return_dtype=pl.Int32).alias("approved")
+    return [anti, approved, frame["start"].cast(pl.Date).dt.year().alias("year")]
 
 
 HER2_LOW: Final = ("trastuzumab_deruxtecan", "disitamab_vedotin")  # also given where HER2 is low
 
 
-def _previous(frame: pl.DataFrame) -> pl.DataFrame:
-    """The record before of the same patient and agent, by start."""
-    frame = frame.sort("patient", "agent", "start", "row", nulls_last=True)
-    same = (pl.col("patient") == pl.col("patient").shift()) & (pl.col("agent") == pl.col("agent").shift())
-    frame = frame.with_columns(
-        pl.when(same).then(pl.col("start").shift()).alias("previous_start"),
-        pl.when(same).then(pl.col("stop").shift()).alias("previous_end"),
+def _previous(frame: pl.DataFrame) -> list[pl.Series]:
+    """Start and end of the record before, by start, of the same patient and agent."""
+    known = frame.select(
+        at=pl.int_range(pl.len(), dtype=pl.Int64), rank="patient_rank", agent="agent", start="start"
     )
-    return frame.sort("row", "agent")
+    known = known.drop_nulls()
+    names = known["agent"].unique().sort()
+    agent = known["agent"].cast(pl.Enum(names)).to_physical().to_numpy()
+    who = known["rank"].to_numpy().astype(np.int64) * len(names) + agent
+    start = known["start"].to_numpy().astype(np.int64)
+    least = start.min(initial=0)
+    days = int(start.max(initial=0) - least + 1).bit_length()
+    order, key = in_order((who << days) | (start - least)) if len(who) else (who, who)
+    same = key[1:] >> days == key[:-1] >> days
+    rows = known["at"].to_numpy()[order]
+    before = np.full(frame.height, -1)
+    before[rows[1:][same]] = rows[:-1][same]
+    place = pl.Series(before).replace(-1, None)
+    return [
+        frame[now].gather(place).alias(name)
+        for now, name in (("start", "previous_start"), ("stop", "previous_end"))
+    ]
 
 
-def _progression_gap(frame: pl.DataFrame, moments: Sheet) -> pl.DataFrame:
-    """Days from the end of a treatment stopped for progression to the nearest recorded one."""
+def _progression_gap(frame: pl.DataFrame, moments: Sheet) -> list[pl.Series]:
+    """Days from the end of a treatment stopped for progression to the nearest recorded one, and that one."""
     if "progression" not in moments.present:
-        return frame
+        return []
     events = moments.frame.filter(pl.col("means") == "progression").select(
         "patient", pl.col("day").alias("progression")
     )
-    stopped = frame.filter((pl.col("stop_reason") == "progression") & pl.col("stop").is_not_null())
-    stopped = stopped.select("patient", "stop").unique().sort("stop").join_asof(
+    stopped = frame.with_row_index("_at").filter(
+        (pl.col("stop_reason") == "progression") & pl.col("stop").is_not_null()
+    )
+    stopped = stopped.select("_at", "patient", "stop").sort("stop").join_asof(
         events.sort("progression"), left_on="stop", right_on="progression", by="patient", strategy="nearest",
         check_sortedness=False,
-    )  # fmt: skip
-    gap = stopped.select(
-        "patient",
-        "stop",
-        "progression",
-        (pl.col("stop") - pl.col("progression")).abs().alias("progression_gap"),
-    )
-    return frame.join(gap, on=["patient", "stop"], how="left", maintain_order="left")
+    ).drop_nulls()  # fmt: skip
+    place = stopped["_at"].to_numpy()
+    found: list[pl.Series] = []
+    for name, days in (
+        ("progression", stopped["progression"]),
+        ("progression_gap", (stopped["stop"] - stopped["progression"]).abs()),
+    ):
+        values = np.full(frame.height, np.nan)
+        values[place] = days.to_numpy()
+        found.append(pl.Series(name, values).fill_nan(None).cast(pl.Int32))
+    return found
 
 
-def _moments(records: Records, people: Sheet, again: pl.DataFrame) -> Sheet:
+def _moments(records: Records, people: Sheet, repeated: pl.DataFrame) -> Sheet:
     parts: list[pl.DataFrame] = []
     meant = anchors_of(records)
     course = {name: rule for name, rule in records.study.anchors.items() if rule.stage == "course"}
@@ -300,7 +331,8 @@ def _moments(records: Records, people: Sheet, again: pl.DataFrame) -> Sheet:
     frame = pl.concat(parts).sort("what", "patient", "day", "_line", maintain_order=True)
     same = (pl.col("patient") == pl.col("patient").shift()) & (pl.col("what") == pl.col("what").shift())
     frame = frame.with_columns(pl.when(same).then(pl.col("day").shift()).alias("previous"))
-    frame = _with_people(frame, people).join(again, on=PLACE, how="left", maintain_order="left")
+    again = repeated.select("source", *PLACE, pl.lit(value=True).alias("repeated")).unique()
+    frame = _with_people(frame, people).join(again, on=["source", *PLACE], how="left", maintain_order="left")
     frame = frame.with_columns(pl.col("repeated").fill_null(value=False))
     kinds = {meant[name] for name in course}
     if {"response", "progression"} <= kinds:

@@ -17,11 +17,12 @@ import numpy as np
 import polars as pl
 
 from sequela.clinic.checks.rule import Break
-from sequela.clinic.checks.sheets import PLACE, people_sheet
+from sequela.clinic.checks.sheets import PLACE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sequela.clinic.checks.laid import Laid
     from sequela.clinic.checks.rule import Records
 
 # A date, and the one it is counted from; birth and the index date stand by themselves.
@@ -43,8 +44,8 @@ BLOCK: Final = 60  # patients who share a block at most: a larger one is a defau
 NEAR: Final = 31
 
 
-def _people(records: Records) -> pl.DataFrame:
-    frame = people_sheet(records).frame
+def _people(laid: Laid) -> pl.DataFrame:
+    frame = laid.sheets["people"].frame
     fields = [name for name in (*CHAIN, *WORDS) if name in frame.columns]
     # A date that is the same in everyone (day 0 of a study that counts days) is no field.
     fields = [name for name in fields if frame[name].n_unique() > 2 or name == "sex"]
@@ -147,9 +148,9 @@ def pairs_alike(people: pl.DataFrame) -> list[tuple[int, int, float, str]]:
     return found
 
 
-def one_patient_twice(records: Records) -> list[Break] | str:
+def one_patient_twice(laid: Laid) -> list[Break] | str:
     """C386."""
-    people = _people(records)
+    people = _people(laid)
     if not any(name in people.columns for name in CHAIN):
         return "the study dates nothing of the patients"
     rows = people.select("patient", pl.col("centre").cast(pl.String), *PLACE)
@@ -163,24 +164,17 @@ def one_patient_twice(records: Records) -> list[Break] | str:
 
 def same_treatments(records: Records) -> list[Break] | str:
     """C388: two rows or more, with four different days (three of a calendar), that stand under another patient too."""
-    rows = records.registry.treatments.filter(pl.col("unused") != "patient not in the patients' file").vstack(
-        records.registry.treatments.filter(pl.col("unused").is_null())
-    )
-    rows = rows.unique(["row", "agent"]).filter(pl.col("start").is_not_null())
-    mark = rows.select("agent", "start", pl.when(~pl.col("end_assumed")).then("end")).hash_rows(seed=1)
-    days = (
-        pl.concat_list("start", pl.when(~pl.col("end_assumed")).then("end")).explode().drop_nulls().n_unique()
-    )
-    given = (
-        rows.with_columns(mark.alias("_mark"))
-        .sort("row")
-        .group_by("patient", maintain_order=True)
-        .agg(
-            pl.col("_mark").sum().alias("_sum"),
-            pl.len().alias("n"), days.alias("days"), pl.col(*PLACE).first(),
-        )
-    )  # fmt: skip
-    given = given.filter((pl.col("n") >= 2) & (pl.col("days") >= (3 if records.dated else 4)))
+    every = records.registry.treatments.drop_nulls(["patient_rank", "start"])
+    stop = pl.when(~pl.col("end_assumed")).then("end").alias("stop")
+    rows = every.select("row", "patient_rank", "agent", "start", stop)
+    rows = rows.with_columns(rows.select("agent", "start", "stop").hash_rows(seed=1).alias("_mark"))
+    given = rows.group_by("patient_rank").agg(pl.col("_mark").sum().alias("_sum"), pl.len().alias("n"))
+    given = given.filter((pl.col("n") >= 2) & pl.struct("_sum", "n").is_duplicated())
+    # Their days are counted only now that they are few.
+    days = pl.concat_list("start", "stop").explode().drop_nulls().n_unique().alias("days")
+    rows = every.with_columns(stop).join(given, on="patient_rank").sort("row")
+    given = rows.group_by("patient", "_sum", "n", maintain_order=True).agg(days, pl.col(*PLACE).first())
+    given = given.filter(pl.col("days") >= (3 if records.dated else 4))
     given = given.filter(pl.struct("_sum", "n").is_duplicated())
     first = given.unique(["_sum", "n"], keep="first", maintain_order=True).select(
         "_sum", "n", pl.col("patient").alias("_other")
