@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from sequela.clinic.biomarkers import with_biomarkers
@@ -35,23 +36,23 @@ from sequela.study.expressions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from sequela.clinic.tables import Registry
     from sequela.core.sequence import Sequences
     from sequela.study.model import Covariate, Study
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of the selection: how many came in, how many stay, and why the others left."""
+    """One step of the selection: how many came in, how many stay (and who), and why the others left."""
 
     name: str
     before: int
     kept: int
     failed: int
     undecided: int
-    patients: frozenset[str]
+    patients: pl.Series
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,27 +171,36 @@ def people(
     _check_agents(study, members)
     lines = sequences.table
     top = int(lines["step"].max() or 0)  # pyright: ignore[reportArgumentType]
-    frame = registry.patients
-    for number in range(1, top + 1):
-        this = lines.filter(pl.col("step") == number).select(
-            pl.col("subject").alias("patient"),
-            pl.col("start").alias(f"start[{number}]"),
-            pl.col("end").alias(f"end[{number}]"),
-            pl.col("agents").alias(f"agents[{number}]"),
-            pl.col("stop_reason").alias(f"stopped[{number}]"),
-        )
-        frame = frame.join(this, on="patient", how="left")
-    counts = lines.group_by(pl.col("subject").alias("patient")).agg(pl.len().cast(pl.Int32).alias("lines"))
-    frame = (
-        frame.join(counts, on="patient", how="left")
-        .with_columns(pl.col("lines").fill_null(0))
-        .sort("patient")
-    )
-    frame = with_biomarkers(frame, study.biomarkers)
+    frame = registry.patients.sort("patient")
+    frame = with_biomarkers(frame.with_columns(_line_columns(frame["patient"], lines, top)), study.biomarkers)
     found = People(frame, sequences.legend, members, top)
     for name, covariate in study.covariates.items():
         found = People(_with_covariate(found, name, covariate), found.legend, members, top)
     return found
+
+
+def _line_columns(patients: pl.Series, lines: pl.DataFrame, top: int) -> list[pl.Series]:
+    """What the expressions ask of each patient's lines (which stand by patient and step), and how many there are."""
+    first = (lines["step"] == 1).to_numpy()
+    known = pl.DataFrame({"patient": patients}).with_row_index("at")
+    heads = lines.filter(first).select(pl.col("subject").alias("patient"))
+    at = heads.join(known, on="patient", how="left", maintain_order="left")["at"].to_numpy()
+    at = at[np.cumsum(first) - 1]
+    found: list[pl.Series] = []
+    for number in range(1, top + 1):
+        rows = np.flatnonzero(lines["step"].to_numpy() == number)
+        place = np.full(len(patients), -1)
+        place[at[rows]] = rows
+        row = pl.Series(place).replace(-1, None)
+        for column, name in (
+            ("start", "start"),
+            ("end", "end"),
+            ("agents", "agents"),
+            ("stop_reason", "stopped"),
+        ):
+            found.append(lines[column].gather(row).alias(f"{name}[{number}]"))
+    counts = np.bincount(at, minlength=len(patients)).astype(np.int32)
+    return [*found, pl.Series("lines", counts)]
 
 
 def _with_covariate(people: People, name: str, covariate: Covariate) -> pl.DataFrame:
@@ -262,7 +272,7 @@ def select(study: Study, people: People) -> tuple[Step, ...]:
     """
     names = people.frame["patient"]
     inside = pl.Series([True] * len(names), dtype=pl.Boolean)
-    steps = [Step("Patients in the file", len(names), len(names), 0, 0, frozenset(names))]
+    steps = [Step("Patients in the file", len(names), len(names), 0, 0, names)]
     for criterion in study.cohort:
         verdict = people.select(criterion.where)
         stay = inside & verdict.fill_null(value=False)
@@ -275,7 +285,7 @@ def select(study: Study, people: People) -> tuple[Step, ...]:
                 kept,
                 before - kept - undecided,
                 undecided,
-                frozenset(names.filter(stay)),
+                names.filter(stay),
             )
         )
         inside = stay
@@ -283,7 +293,7 @@ def select(study: Study, people: People) -> tuple[Step, ...]:
 
 
 def assign_groups(
-    study: Study, people: People, patients: Iterable[str]
+    study: Study, people: People, patients: pl.Series
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """The sequence group of each patient of the cohort: `patient`, `sequence` (null: in none).
 
@@ -302,7 +312,7 @@ def assign_groups(
         start=pl.Series([0] * frame.height, dtype=pl.Int32),
     )
     assigned = frame.select("patient", "centre", group.alias("sequence"), count.alias("groups")).filter(
-        pl.col("patient").is_in(list(patients))
+        pl.col("patient").is_in(patients.implode())
     )
     twice = assigned.filter(pl.col("groups") > 1)
     if twice.height:

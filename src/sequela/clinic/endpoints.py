@@ -40,9 +40,8 @@ class Outcome:
 
     def of(self, patients: pl.Series) -> Times:
         """The times of those `patients` who can be followed."""
-        return self.times.take(
-            pl.Series(self.times.ids, dtype=pl.String).is_in(patients.to_list()).to_numpy()
-        )
+        used = self.table.filter(pl.col("unused").is_null())["patient"]
+        return self.times.take(used.is_in(patients.implode()).to_numpy())
 
     @property
     def unused(self) -> dict[str, int]:

@@ -88,13 +88,19 @@ def registry(study: Study, tables: Mapping[str, Table], dictionary: Dictionary, 
     for name, anchor in study.anchors.items():
         people = _with_anchor(people, name, anchor, dated[name], tables)
     moments = {
-        name: dated[name].select("patient", "day").unique(maintain_order=True)
+        name: _each_once(dated[name].select("patient", "day"))
         for name, anchor in study.anchors.items()
         if anchor.stage == "course"
     }
     treatments = _treatments(study, tables[roles["treatments"]].frame, people, dictionary, rules)
     rows_read = {name: table.rows_read for name, table in tables.items()}
     return Registry(people, moments, dated, treatments, rows_read)
+
+
+def _each_once(days: pl.DataFrame) -> pl.DataFrame:
+    """Ordered days of patients without those that stand twice."""
+    again = (pl.col("patient") == pl.col("patient").shift()) & (pl.col("day") == pl.col("day").shift())
+    return days.filter(~again.fill_null(value=False))
 
 
 def _dated(anchor: AnchorRule, tables: Mapping[str, Table]) -> pl.DataFrame:

@@ -51,11 +51,14 @@ def typed(source: Source, column: Column, text: pl.DataFrame) -> Typed:
     Args:
         source: for its missing words and its name.
         column: the declaration.
-        text: the file's columns as text, with `_file`, `_line` and `_patient`.
+        text: the file's columns as text (of a file that has types, a column of dates may be one), with `_file`, `_line`
+            and `_patient`.
 
     Raises:
         DataError: R109 more than half of the values are of another type; R110 dates in another format.
     """
+    if text[column.heading].dtype == pl.Date:
+        return _days(source, column, text)
     raw = text[column.heading].str.strip_chars().alias(column.name)
     raw = raw.set(raw.is_in([*source.missing, *column.missing, ""]).fill_null(value=False), None)
     values, precision = _convert(column, raw)
@@ -69,6 +72,18 @@ def typed(source: Source, column: Column, text: pl.DataFrame) -> Typed:
         *(_cells(column, text, raw, raw.is_null(), "R204") if column.required else ()),
     ]
     return Typed(values.set(outside, None).alias(column.name), precision, tuple(findings))
+
+
+def _days(source: Source, column: Column, text: pl.DataFrame) -> Typed:
+    """True dates, which can only be missing."""
+    values = text[column.heading].cast(pl.Int32).alias(column.name)
+    words = (parse_date(word) for word in (*source.missing, *column.missing))
+    absent = [day.day for day in words if day]
+    if absent:
+        values = values.set(values.is_in(absent).fill_null(value=False), None)
+    lacking = values.is_null()
+    none = pl.Series([None], dtype=pl.String).new_from_index(0, len(values))
+    return Typed(values, None, tuple(_cells(column, text, none, lacking, "R204")) if column.required else ())
 
 
 def _convert(column: Column, raw: pl.Series) -> tuple[pl.Series, pl.Series | None]:

@@ -234,7 +234,7 @@ def _chosen(
 
 
 def as_rows(source: Source, path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    """Every column as text, with `_line`, the number of the row.
+    """Every column as text, with `_line`, the number of the row; a column of dates that is declared as one stays so.
 
     Raises:
         DataError: R102, the frame has no rows.
@@ -247,7 +247,24 @@ def as_rows(source: Source, path: Path, frame: pl.DataFrame) -> pl.DataFrame:
         )
     forms = {column.heading: column.date_format for column in source.columns}
     lines = pl.Series("_line", range(1, frame.height + 1), dtype=pl.Int64)
-    return pl.DataFrame([*(as_text(frame[name], forms.get(name)) for name in frame.columns), lines])
+    columns = (
+        frame[name] if _stays(source, frame[name]) else as_text(frame[name], forms.get(name))
+        for name in frame.columns
+    )
+    return pl.DataFrame([*columns, lines])
+
+
+def _stays(source: Source, values: pl.Series) -> bool:
+    """Dates whose text would be read again as the same dates: writing millions of them for it takes time."""
+    asked = [column for column in source.columns if column.heading == values.name]
+    plain = all(
+        column.type == "date"
+        and column.date_format in (None, "YYYY-MM-DD")
+        and column.minimum is None
+        and column.maximum is None
+        for column in asked
+    )
+    return values.dtype == pl.Date and bool(asked) and plain and not source.repeats
 
 
 def as_text(values: pl.Series, date_format: str | None = None) -> pl.Series:

@@ -119,7 +119,7 @@ def _stack(source: Source, base: Path) -> _Stack:
         left_out["no record in the repeated columns"] += empty
         findings += raw.findings
         parts.append(frame.with_columns(pl.lit(str(path)).alias("_file")))
-    text = pl.concat(parts)
+    text = pl.concat(parts, how="vertical_relaxed")  # dates of one file may be text in another
     counted = {reason: rows for reason, rows in left_out.items() if rows}
     return _Stack(text.with_columns(_who(source)), tuple(findings), counted, hashes)
 

@@ -78,7 +78,7 @@ def population(walk: Walk, analysis: Analysis) -> Population:
         chosen, words = walk.cohort, "the cohort"
     else:
         chosen, words = steps[analysis.population].patients, f"patients after “{analysis.population}”"
-    frame = walk.people.frame.filter(pl.col("patient").is_in(list(chosen)))
+    frame = walk.people.frame.filter(pl.col("patient").is_in(chosen.implode()))
     if analysis.where is not None:
         frame = frame.filter(walk.people.expression(analysis.where).fill_null(value=False))
         words += f" with {write(analysis.where)}"

@@ -95,11 +95,11 @@ def analysis_set(walk: Walk) -> AnalysisSet:
 
 def _cohort(walk: Walk, columns: _Columns) -> None:
     frame, study = walk.people.frame, walk.study
-    inside = frame["patient"].is_in(list(walk.cohort))
+    inside = frame["patient"].is_in(walk.cohort.implode())
     columns.flag("in_cohort", "in_cohort", inside, "In the cohort", "cohort")
     left = pl.Series([None] * frame.height, dtype=pl.String)
     for step in reversed(walk.steps[1:]):
-        left = left.set(~frame["patient"].is_in(list(step.patients)), step.name)
+        left = left.set(~frame["patient"].is_in(step.patients.implode()), step.name)
     criteria = [step.name for step in walk.steps[1:]]
     if criteria:
         label = "Criterion at which the patient left"

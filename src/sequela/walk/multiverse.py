@@ -208,7 +208,7 @@ def _changed(walked: Walk, base: Walk) -> int:
 
 
 def _estimate(walked: Walk, analysis: Curves) -> tuple[Estimate | None, str]:
-    if not walked.cohort:
+    if not len(walked.cohort):
         return None, "nobody is left in the cohort"
     people = population(walked, analysis)
     groups = grouped(walked.outcomes[analysis.endpoint], people)

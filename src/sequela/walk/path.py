@@ -74,7 +74,7 @@ class Walk:
     checked: Checked
 
     @property
-    def cohort(self) -> frozenset[str]:
+    def cohort(self) -> pl.Series:
         """The patients who passed every criterion."""
         return self.steps[-1].patients
 
@@ -232,7 +232,7 @@ def require_cohort(walk: Walk) -> None:
     Raises:
         DataError: nobody passes the criteria.
     """
-    if walk.cohort:
+    if len(walk.cohort):
         return
     empty = next(step for step in walk.steps if step.kept == 0)
     raise DataError(
@@ -251,7 +251,7 @@ def require_cohort(walk: Walk) -> None:
 
 def summary(walk: Walk) -> pl.DataFrame:
     """The analysis set: one row a patient of the file, with lines, group and every endpoint."""
-    frame = walk.people.frame.with_columns(pl.col("patient").is_in(list(walk.cohort)).alias("in_cohort"))
+    frame = walk.people.frame.with_columns(pl.col("patient").is_in(walk.cohort.implode()).alias("in_cohort"))
     for name, outcome in walk.outcomes.items():
         wanted = {
             "entry": f"{name}_entry",

@@ -103,7 +103,7 @@ def placebo(
     clock = chosen(walk.study, analysis)
     people = population(walk, _analysis(walk.study, clock))
     made_of = material(walk)
-    selected = walk.cohort == frozenset(walk.people.frame["patient"])
+    selected = len(walk.cohort) == walk.people.frame.height
     size = len(walk.cohort) if selected else made_of.patients.size
     sizes = {arm: people.frame.filter(pl.col("sequence") == arm).height for arm in people.groups}
     study = _only(walk.study, clock)
@@ -204,7 +204,7 @@ def fitted(job: Job, seed: int, progress: Callable[[float], None]) -> Job:
     tried: list[World] = []
     for step in range(ROUNDS if job.selected else 1):
         lived = _world(replace(job, candidates=candidates), np.random.default_rng([seed, 0, step]))
-        kept = lived.cohort if job.selected else frozenset(lived.people.frame["patient"])
+        kept = frozenset(lived.cohort if job.selected else lived.people.frame["patient"])
         shown = [lived.people.frame.filter(pl.col("sequence") == arm).height for arm in job.sizes]
         if not kept or not all(shown):
             raise _empty(job.study)
@@ -259,7 +259,9 @@ def one_run(job: Job, seed: Sequence[int]) -> tuple[list[Found], tuple[int, ...]
             for arm, size in job.sizes.items()
         )
     )
-    steps = tuple(replace(step, patients=step.patients & kept) for step in lived.steps)
+    steps = tuple(
+        replace(step, patients=step.patients.filter(step.patients.is_in(list(kept)))) for step in lived.steps
+    )
     lived = replace(lived, steps=steps)
     try:
         rows = _rows(lived, job.clock)
