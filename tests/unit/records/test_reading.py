@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -194,3 +195,39 @@ def test_spss(tmp_path):
         ("8", None, "late", 2),
         ("9", 61, "early", 3),
     ]
+
+
+DATED = Source("visits", ("visits.csv",), (
+    Column("patient", required=True), Column("seen", type="date", required=True, missing=("1900-01-01",)),
+))  # fmt: skip
+SEEN = [date(2019, 1, 2), date(1900, 1, 1), None, date(2019, 3, 4)]
+
+
+def _visits(tmp_path, *names, source=DATED):
+    """The same visits as text and as true dates, by the names of the files."""
+    frame = pl.DataFrame({"patient": list("ABCD"), "seen": SEEN}, schema_overrides={"seen": pl.Date})
+    for name in names:
+        path = tmp_path / name
+        frame.write_csv(path) if name.endswith("csv") else frame.write_parquet(path)
+    return read(replace(source, files=names), tmp_path)
+
+
+def test_true_dates_are_read_as_their_text_is(tmp_path):
+    typed, text = _visits(tmp_path, "v.parquet"), _visits(tmp_path, "v.csv")
+    assert typed.frame["seen"].to_list() == text.frame["seen"].to_list() == [17898, None, None, 17959]
+    assert typed.frame.schema == text.frame.schema
+    told = [[(f.code, f.where.patient, f.where.field) for f in found.findings] for found in (typed, text)]
+    assert told[0] == told[1] == [("R204", "B", "seen"), ("R204", "C", "seen")]
+
+
+def test_true_dates_and_text_in_one_source(tmp_path):
+    both = _visits(tmp_path, "v.parquet", "v.csv")
+    assert both.frame["seen"].to_list() == [17898, None, None, 17959] * 2
+
+
+def test_true_dates_in_a_column_of_another_form_or_kind(tmp_path):
+    seen = DATED.columns[1]
+    other = replace(DATED, columns=(DATED.columns[0], replace(seen, date_format="DD/MM/YYYY", missing=())))
+    assert _visits(tmp_path, "v.parquet", source=other).frame["seen"].to_list()[3] == 17959
+    words = replace(DATED, columns=(DATED.columns[0], replace(seen, type="text", missing=())))
+    assert _visits(tmp_path, "v.parquet", source=words).frame["seen"].to_list()[3] == "2019-03-04"
