@@ -92,16 +92,14 @@ def derive(
     if entry is None and endpoint.entry is not None:
         entry = _day(people, endpoint.entry)
     later = pl.col("origin") if entry is None else pl.col("_entry")
-    own = people.frame.select("patient", *([] if entry is None else [entry.alias("_entry")]))
-    frame = days.join(own, on="patient", how="left").select("patient", "origin", later.alias("entry"))
+    entries = [] if entry is None else [entry.alias("_entry")]
+    own = people.frame.select("patient", *entries, *_undated(endpoint, people))
+    frame = _beside(days, own).with_columns(later.alias("entry"))
     for i, source in enumerate(endpoint.events):
         found = _event(source, people, moments, days, endpoint.until)
-        frame = frame.join(found.rename({"day": f"event{i}"}), on="patient", how="left")
+        frame = _beside(frame, found.rename({"day": f"event{i}"}))
     for i, source in enumerate(endpoint.censor):
-        frame = frame.join(
-            _last(source, people, moments).rename({"day": f"censor{i}"}), on="patient", how="left"
-        )
-    frame = frame.join(people.frame.select("patient", *_undated(endpoint, people)), on="patient", how="left")
+        frame = _beside(frame, _last(source, people, moments).rename({"day": f"censor{i}"}))
     table = _resolve(frame, endpoint)
     if endpoint.missed_visits is not None:
         table = _before_missed(table, endpoint.missed_visits, moments)
@@ -151,7 +149,14 @@ def _origin(endpoint: Endpoint, people: People, moments: Mapping[str, pl.DataFra
         _maybe(people, endpoint.origin_until).alias("until"),
     )
     first = _first(moments[node.name], bounds).rename({"day": "origin"})
-    return people.frame.select("patient").join(first, on="patient", how="left")
+    return people.frame.select("patient").join(first, on="patient", how="left", maintain_order="left")
+
+
+def _beside(frame: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with the days of its patients; joined only where these are not the same patients in the same order."""
+    if days.height == frame.height and days["patient"].equals(frame["patient"]):
+        return frame.hstack(days.drop("patient"))
+    return frame.join(days, on="patient", how="left", maintain_order="left")
 
 
 def _first(dated: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
@@ -184,7 +189,7 @@ def _event(
             _maybe(people, until).alias("until"),
             (after if after is not None else pl.lit(0)).alias("after"),
         )
-        bounds = own.join(origins, on="patient", how="inner")
+        bounds = _beside(own, origins)
         # Who never came to the later moment has no event after it: a null bound lets nothing through.
         lower = (
             pl.col("origin")

@@ -11,6 +11,7 @@ registries of over 5,000 two dates) are scored: blocks of shared dates, not all 
 from __future__ import annotations
 
 from itertools import combinations
+from math import ceil, log
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -162,19 +163,34 @@ def one_patient_twice(laid: Laid) -> list[Break] | str:
     return found
 
 
+def _enough_days(patients: int, *, dated: bool) -> int:
+    """Days that two patients must share so that chance does it to fewer than 0.05 pairs, at 1 in 1,000 for each day."""
+    pairs = max(patients * (patients - 1) / 2, 1)
+    return max(3 if dated else 4, ceil(log(pairs / FALSE) / log(1000)))
+
+
 def same_treatments(records: Records) -> list[Break] | str:
-    """C388: two rows or more, with four different days (three of a calendar), that stand under another patient too."""
+    """C388: two rows or more, with four different days (three of a calendar), that stand under another patient too.
+
+    In large registries more days. An end that very many share (a data cut) is none, nor is the day after another.
+    """
     every = records.registry.treatments.drop_nulls(["patient_rank", "start"])
     stop = pl.when(~pl.col("end_assumed")).then("end").alias("stop")
     rows = every.select("row", "patient_rank", "agent", "start", stop)
     rows = rows.with_columns(rows.select("agent", "start", "stop").hash_rows(seed=1).alias("_mark"))
     given = rows.group_by("patient_rank").agg(pl.col("_mark").sum().alias("_sum"), pl.len().alias("n"))
     given = given.filter((pl.col("n") >= 2) & pl.struct("_sum", "n").is_duplicated())
+    ends = every.select(stop).drop_nulls().to_series().value_counts()
+    cuts = ends.filter(pl.col("count") > max(BLOCK, 10 * every.height // max(ends.height, 1)))["stop"]
     # Their days are counted only now that they are few.
-    days = pl.concat_list("start", "stop").explode().drop_nulls().n_unique().alias("days")
+    own = pl.when(~pl.col("stop").is_in(cuts.implode())).then("stop")
+    apart = pl.concat_list("start", own).explode().drop_nulls().unique().sort().diff() > 1
+    days = (apart.sum() + 1).alias("days")
     rows = every.with_columns(stop).join(given, on="patient_rank").sort("row")
     given = rows.group_by("patient", "_sum", "n", maintain_order=True).agg(days, pl.col(*PLACE).first())
-    given = given.filter(pl.col("days") >= (3 if records.dated else 4))
+    given = given.filter(
+        pl.col("days") >= _enough_days(records.registry.patients.height, dated=records.dated)
+    )
     given = given.filter(pl.struct("_sum", "n").is_duplicated())
     first = given.unique(["_sum", "n"], keep="first", maintain_order=True).select(
         "_sum", "n", pl.col("patient").alias("_other")
