@@ -13,6 +13,7 @@ import sequela as sq
 from sequela.cli import main
 from sequela.cli.examples import copy_template
 from sequela.core.errors import StudyError, UsageError
+from sequela.records.profile import profile
 from sequela.walk.drafting import draft
 from sequela.walk.path import walk
 
@@ -385,3 +386,92 @@ def test_the_verb(template, tmp_path, capsys):
         main(["check", str(tmp_path / "a")])
     assert done.value.code == 2
     assert "error S150" in capsys.readouterr().err
+
+
+def _registry(tables, directory):
+    """The simulated patients as an Italian registry with the faults of a typed file."""
+    people = tables["patients"].select("patient", "centre", "metastatic_date").join(
+        tables["follow_up"].select("patient", "status", "death_date", "last_contact_date"), on="patient"
+    )  # fmt: skip
+    people = people.with_columns(
+        pl.col("metastatic_date", "death_date", "last_contact_date").str.replace(
+            r"(\d+)-(\d+)-(\d+)", "$3/$2/$1"
+        ),
+        pl.col("status").replace_strict({"dead": "deceduta", "alive": "viva"}),
+    )
+    wrong = people.with_columns(
+        pl.when(pl.int_range(pl.len()) == 3)
+        .then(pl.lit("31/02/2014"))
+        .otherwise("metastatic_date")
+        .alias("metastatic_date")
+    )
+    italian = [
+        "codice paziente",
+        "centro",
+        "data metastasi",
+        "stato vitale",
+        "data decesso",
+        "ultimo contatto",
+    ]
+    given = tables["treatments"].select("patient", "drug", "start_date", "end_date", "stop_reason")
+    given = given.with_columns(
+        pl.col("stop_reason").replace({"toxicity": "tossicità", "progression": "progressione"})
+    )
+    seen = (
+        tables["progressions"].unique("patient", keep="first", maintain_order=True).select("patient", "date")
+    )
+    pl.concat([wrong, wrong.tail(1)]).rename(dict(zip(people.columns, italian, strict=True))).write_csv(
+        directory / "pazienti.csv", separator=";"
+    )
+    names = dict(
+        zip(given.columns, ["codice paziente", "farmaco", "data inizio", "data fine", "motivo"], strict=True)
+    )
+    given.rename(names).write_csv(directory / "farmaci.csv", separator=";")
+    seen.with_columns(pl.lit("progressione").alias("evento")).rename(
+        {"patient": "codice paziente", "date": "data"}
+    ).write_csv(directory / "eventi.csv", separator=";")
+    return [directory / name for name in ("eventi.csv", "pazienti.csv", "farmaci.csv")]
+
+
+def test_a_few_wrong_cells_do_not_hide_what_a_table_is(tables, tmp_path):
+    """One impossible date, one row twice, one event a patient: the tables and columns are known all the same."""
+    files = _registry(tables, tmp_path)
+    made = draft(files, tmp_path / "study")
+    study = tomllib.loads((tmp_path / "study" / "study.toml").read_text("utf-8"))
+    roles = {name: source["role"] for name, source in study["sources"].items()}
+    assert roles == {"patients": "patients", "treatments": "treatments", "eventi": "events"}
+    assert "pazienti.csv" in str(study["sources"]["patients"]["file"])
+    people = study["sources"]["patients"]["columns"]
+    assert people["metastatic"] == {
+        "column": "data metastasi",
+        "type": "date",
+        "date_format": "DD/MM/YYYY",
+    }
+    assert study["sources"]["treatments"]["columns"]["stop_reason"]["levels"]["tossicità"] == "toxicity"
+    assert len(made.decisions) == 5
+    walked = answered(tmp_path / "study")
+    bad = [finding for finding in walked.findings if finding.code == "R201"]
+    assert [(finding.found, finding.where.line) for finding in bad] == [("'31/02/2014'", 5)]
+    assert bad[0].where.centre is not None
+    assert [finding.code for finding in walked.findings].count("C301") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "formats"),
+    [
+        ([f"{day:02}/03/2015" for day in range(1, 31)] + ["31/02/2015"], "date", ("DD/MM/YYYY",)),
+        ([f"{day:02}/03/2015" for day in range(1, 10)] + ["31/02/2015"], "text", ()),
+        ([f"2015-03-{day:02}" for day in range(1, 31)] + ["n.d.", "15/03/2015"], "date", ("YYYY-MM-DD",)),
+        (
+            [f"2015-03-{day:02}" for day in range(1, 20)] + [f"{day}/04/2015" for day in range(13, 30)],
+            "date",
+            (),
+        ),
+        ([f"{month:02}/{month:02}/2015" for month in range(1, 13)], "date", ("DD/MM/YYYY", "MM/DD/YYYY")),
+        ([str(year) for year in range(1990, 2020)], "integer", ()),
+        ([f"visit of {day:02}/03/2015" for day in range(1, 30)], "text", ()),
+    ],
+)
+def test_a_column_of_dates_is_one_in_spite_of_a_few_others(words, kind, formats):
+    found = profile("x", pl.Series(words))
+    assert (found.type, found.formats) == (kind, formats)

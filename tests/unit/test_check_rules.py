@@ -10,8 +10,9 @@ import pytest
 from sequela.clinic.checks import SEARCHES, broken, rules
 from sequela.clinic.checks.chance import apart, at_least, held, rank_sum
 from sequela.clinic.checks.identifiers import key, pattern
-from sequela.clinic.checks.meanings import concepts, normal, reason
+from sequela.clinic.checks.meanings import concepts, normal
 from sequela.clinic.checks.twins import candidates, pairs_alike
+from sequela.records.profile import reason
 from tests.conftest import TODAY
 
 STATED = [code for code, rule in rules().items() if rule.rows]

@@ -41,7 +41,7 @@ BLINDED: Final = "blinded_trial_drug"
 _LISTS: Final[dict[str, Spelling]] = {"synonyms": "synonym", "brands": "brand", "misspellings": "misspelling"}
 _KEYS: Final = frozenset({"name", "classes", "atc", "approved", *_LISTS})
 
-_JOINTS: Final = re.compile(r"[+,;&\n]|\b(?:and|plus|with)\b", re.IGNORECASE)
+_JOINTS: Final = re.compile(r"[+,;&\n]|\b(?:and|plus|with|e|et|und|y|con|mit|avec)\b", re.IGNORECASE)
 _PARENTHESIS: Final = re.compile(r"^([^()]*)\(([^()]*)\)([^()]*)$")
 _PLACEBO: Final = re.compile(
     r"^(?P<before>.+?)(?:\s*/\s*|\s+(?=or\b|vs\b|versus\b))(?:(?:or|versus|vs\.?)\s*/?\s*)?placebo$"

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 Type = Literal["text", "integer", "number", "date", "category", "empty"]
 MOST_LEVELS: Final = 12
+_LOOKED_AT: Final = 5000  # different words of a column, the commonest first
 _SIGNS: Final = frozenset({".", "-", "--", "?", "*", "/"})
+
+
+_REASONS: Final = (
+    ("progression", re.compile(r"progres|\bpd\b|relapse|recidiv|rezidiv|recaida|rechute|ricaduta")),
+    ("toxicity", re.compile(r"tox|toss|adverse|avvers|intoll?er|side effect|effetti coll|nebenwirk|indesirable")),
+    ("death", re.compile(r"death|died|dead|decess|exitus|\btod\b|deces|muerte")),
+    ("ongoing", re.compile(r"ongoing|in corso|laufend|en cours|en curso|continu")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,8 @@ class Profile:
         n, distinct: cells that are filled, and how many different ones.
         words: the different words, the commonest first, at most 13.
         missing: words among them that mean missing.
-        formats: of dates, those that fit every cell; several where days and months could be exchanged.
+        formats: of dates, those that fit best; several where days and months could be exchanged, none where the
+            dates stand in more than one.
         minimum, maximum: of numbers.
         levels: code to word, where a dictionary says so.
     """
@@ -70,6 +80,11 @@ def means(word: str, what: str) -> bool:
     return plain(word) in vocabulary()["words"][what]
 
 
+def reason(word: str) -> str:
+    """A reason for stopping in one word, or as it stands."""
+    return next((name for name, pattern in _REASONS if pattern.search(plain(word))), word)
+
+
 def profile(
     name: str, values: pl.Series, label: str = "", levels: Mapping[str, str] | None = None
 ) -> Profile:
@@ -78,7 +93,7 @@ def profile(
     filled = filled.filter(filled.is_not_null() & (filled != ""))
     counts = filled.value_counts(sort=True)
     all_words: list[str] = counts[counts.columns[0]].to_list()
-    missing = tuple(word for word in all_words[:5000] if means(word, "missing"))
+    missing = tuple(word for word in all_words[:_LOOKED_AT] if means(word, "missing"))
     known = [word for word in all_words if word not in missing]
     n = int(counts.filter(~pl.col(counts.columns[0]).is_in(list(missing)))["count"].sum())
     told: Any = {"missing": missing, "label": label, "levels": levels or {}}
@@ -86,12 +101,12 @@ def profile(
     if not known:
         return Profile(name, "empty", *base, **told)
     formats = _formats(known)
-    if formats:
+    if formats is not None:
         return Profile(name, "date", *base, formats=formats, **told)
     numbers = pl.Series(known).cast(pl.Float64, strict=False)
     sound = numbers.filter(numbers.is_finite().fill_null(value=False))
     # A few stray words do not make a column of numbers one of words: the check lists them one by one.
-    if len(sound) * 20 >= len(known) * (19 if len(known) >= 20 else 20) and not _codes(known):
+    if _most(len(sound), known) and not _codes(known):
         whole = bool((sound == sound.round(0)).all())
         low, high = float(sound.min()), float(sound.max())  # pyright: ignore[reportArgumentType]
         return Profile(name, "integer" if whole else "number", *base, minimum=low, maximum=high, **told)
@@ -104,10 +119,22 @@ def _codes(words: Sequence[str]) -> bool:
     return any(len(word) > 1 and word[0] == "0" and word.isdigit() for word in words)
 
 
-def _formats(words: Sequence[str]) -> tuple[str, ...]:
-    """The formats in which every word is a date, or a part of one; none where no word is a whole date."""
+def _formats(words: Sequence[str]) -> tuple[str, ...] | None:
+    """The formats in which most words are dates, or parts of one; none where several are needed, None for no dates.
+
+    All words must be dates where there are few; of 20 and more one in 20 may be mistyped: the check lists it.
+    """
+    words = words[:_LOOKED_AT]
     whole = [word for word in words if formats_of(word)]
     if not whole or all(re.fullmatch(r"\d{8}", word) for word in whole):
-        return ()  # eight digits may as well be a number
-    candidates = [form for form in formats_of(whole[0]) if form in FORMATS]
-    return tuple(form for form in candidates if all(parse_date(word, form) for word in words))
+        return None  # eight digits may as well be a number
+    if not _most(sum(bool(formats_of(word)) or parse_date(word) is not None for word in words), words):
+        return None
+    counts = {form: sum(parse_date(word, form) is not None for word in words) for form in FORMATS}
+    best = max(counts.values())
+    return tuple(form for form, fits in counts.items() if fits == best) if _most(best, words) else ()
+
+
+def _most(number: int, words: Sequence[str]) -> bool:
+    """All of them; of 20 and more 19 in 20."""
+    return number * 20 >= len(words) * (19 if len(words) >= 20 else 20)

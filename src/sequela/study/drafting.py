@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from sequela.records.labelled import portable
-from sequela.records.profile import means, plain, profile, vocabulary
-from sequela.study.recognition import CONCEPTS, Meaning, Repeat, assign, repeats, role_of
+from sequela.records.profile import means, plain, profile, reason, vocabulary
+from sequela.study.recognition import (
+    CONCEPTS,
+    ENDS,
+    Meaning,
+    Repeat,
+    assign,
+    one_row_a_patient,
+    repeats,
+    role_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +113,7 @@ def tables_of(
     seen = [_look(table, is_drug) for table in found]
     usable = [table for table in seen if table.role is not None]
     left = tuple(table.found for table in seen if table.role is None)
-    people = _choose(usable, lambda t: t.rows == t.patients and t.role != "treatments")
+    people = _choose(usable, lambda t: one_row_a_patient(t.rows, t.patients) and t.role != "treatments")
     given = max((t for t in usable if t.role == "treatments"), key=lambda table: table.rows, default=None)
     made: list[Table] = []
     if people is not None:
@@ -117,10 +126,15 @@ def tables_of(
         made.append(_side_by_side(people, is_drug))
     for table in usable:
         if table is not people and table is not given:
-            role: Role = "follow_up" if table.role in ("patients", "follow_up") else "events"
+            role: Role = "follow_up" if _ends(table, is_drug) else "events"
             name = portable(_stem(table.found, found), [other.name for other in made]).lower()
             made.append(_table(table, name, role, is_drug))
     return tuple(made), left
+
+
+def _ends(table: _Seen, is_drug: Callable[[str], bool]) -> bool:
+    """Whether a table says of its patients until when they were seen."""
+    return bool(ENDS & assign(table.profiles, CONCEPTS["follow_up"], is_drug).keys())
 
 
 def _choose(tables: Sequence[_Seen], fits: Callable[[_Seen], bool]) -> _Seen | None:
@@ -151,7 +165,7 @@ def _look(found: Found, is_drug: Callable[[str], bool]) -> _Seen:
     chosen = assign(profiles, ("patient",), is_drug)
     rows = found.frame.height
     patients = found.frame[chosen["patient"].column].n_unique() if "patient" in chosen else rows
-    beside, _ = repeats(profiles, is_drug) if rows == patients else ((), {})
+    beside, _ = repeats(profiles, is_drug) if one_row_a_patient(rows, patients) else ((), {})
     single = tuple(p for p in profiles if not any(p.name in repeat.columns.values() for repeat in beside))
     return _Seen(found, profiles, rows, patients, role_of(single, rows, patients, is_drug), beside)
 
@@ -298,6 +312,8 @@ def _type(told: Profile, concept: str | None) -> dict[str, Any]:
     if told.type in ("integer", "number"):
         percent = concept in ("er", "pgr", "ki67") and (told.minimum or 0) >= 0 and (told.maximum or 0) <= 100
         return {"type": told.type, **({"minimum": 0, "maximum": 100} if percent else {})}
+    if concept == "stop_reason" and told.type == "category":
+        return {"type": "category", "levels": _levels({word: reason(word) for word in sorted(told.words)})}
     if told.type == "category":
         return {"type": "category", "levels": list(told.levels) or sorted(told.words)}
     return {}

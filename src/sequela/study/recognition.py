@@ -34,6 +34,7 @@ _GENERIC: Final = frozenset({
     "start", "age", "case id", "study id", "death", "patient", "grade", "fin", "von", "bis", "stop", "reason", "eta",
     "anni", "performance", "regimen", "diagnosis", "progression", "evento", "tod", "tot", "mort", "born", "surgery",
 })  # fmt: skip
+ENDS: Final = frozenset({"death", "vital", "last_contact"})
 GIVEN: Final = ("drug", "start", "end", "ongoing", "stop_reason")
 
 
@@ -167,6 +168,11 @@ def _renamed(profile: Profile, stem: str) -> Profile:
     return replace(profile, name=plain(stem), label=re.sub(r"\d+", " ", profile.label))
 
 
+def one_row_a_patient(rows: int, patients: int) -> bool:
+    """Whether a table has one row a patient, but for a few that stand twice: one in fifty, or one in all."""
+    return rows - patients <= max(1, patients // 50)
+
+
 def role_of(
     profiles: Sequence[Profile], rows: int, patients: int, is_drug: Callable[[str], bool]
 ) -> Role | None:
@@ -176,14 +182,12 @@ def role_of(
     if "patient" not in chosen:
         return None
     given = assign(profiles, CONCEPTS["treatments"], is_drug)
-    if {"drug", "start"} <= given.keys() and (rows > patients or _strong(given["drug"])):
-        return "treatments" if rows > patients or len(profiles) <= 8 else "patients"
-    ends = {"death", "vital", "last_contact"} & chosen.keys()
-    if rows == patients and not (ends and len(profiles) <= 5):
+    single = one_row_a_patient(rows, patients)
+    if {"drug", "start"} <= given.keys() and (not single or _strong(given["drug"])):
+        return "treatments" if not single or len(profiles) <= 8 else "patients"
+    if single and not (ENDS & chosen.keys() and len(profiles) <= 5):
         return "patients"
-    if ends:
-        return "follow_up"
-    return "patients" if rows == patients else "events"
+    return "follow_up" if ENDS & chosen.keys() else "events"
 
 
 def _strong(meaning: Meaning) -> bool:

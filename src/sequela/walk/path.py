@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from sequela.study.positions import line_in
 from sequela.walk.courses import courses, override_findings, overrides_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import date
 
     from sequela.clinic.cohort import People
@@ -205,10 +205,10 @@ def walk_from(
     checked = run_checks(asked_of) if check else Checked((), (), ())
     by_hand = override_findings(study, records, overrides)
     findings = (
-        *(f for table in tables.values() for f in table.findings),
+        *_with_centres([f for table in tables.values() for f in table.findings], records),
         *checked.findings,
         *ungrouped,
-        *by_hand,
+        *_with_centres(by_hand, records),
     )
     return Walk(
         study,
@@ -224,6 +224,14 @@ def walk_from(
         findings,
         checked,
     )
+
+
+def _with_centres(findings: Iterable[Finding], records: Registry) -> Iterator[Finding]:
+    """Findings of one patient's rows, under the patient's centre: files of treatments and visits do not name it."""
+    centre_of = dict(records.patients.select("patient", "centre").iter_rows())
+    for one in findings:
+        known = centre_of.get(one.where.patient or "") if one.where.centre is None else None
+        yield replace(one, where=replace(one.where, centre=known)) if known is not None else one
 
 
 def require_cohort(walk: Walk) -> None:

@@ -29,12 +29,6 @@ _FEMALE: Final = frozenset({
     "f", "w", "female", "woman", "donna", "femmina", "frau", "weiblich", "femme", "feminin", "mujer", "femenino",
     "8532",
 })  # fmt: skip
-_REASONS: Final = (
-    ("progression", re.compile(r"progres|\bpd\b|relapse|recidiv|rezidiv")),
-    ("toxicity", re.compile(r"tox|adverse|intoler|side effect")),
-    ("death", re.compile(r"death|died|dead|decess|exitus|\btod\b|deces|muerte")),
-    ("ongoing", re.compile(r"ongoing|in corso|laufend|en cours|en curso|continu")),
-)
 
 
 def concepts(fields: Iterable[str]) -> dict[str, str]:
@@ -105,11 +99,6 @@ def _her2(word: str) -> bool | None:
     if re.search(r"neg|low|ultralow", words):
         return True
     return False if re.search(r"pos|3", words) else None
-
-
-def reason(word: str) -> str:
-    """A reason for stopping in one word, or as it stands."""
-    return next((name for name, pattern in _REASONS if pattern.search(plain(word))), word)
 
 
 _NUMBERS: Final = frozenset({"age", "er", "pgr", "ki67", "sites", "performance", "dose"})

@@ -26,7 +26,15 @@ FLAGS: Final = frozenset({
 })  # fmt: skip
 ONE_PATIENT: Final = frozenset({"cell", "row", "patient"})
 
-LABELS: Final = {"what": "", "drug": "", "day": "on", "row_death": "death here", "stop_reason": "stopped for"}
+# What is said of a value where the study's own name of the field would not tell.
+SAID: Final = {
+    "what": "{}", "drug": "{}", "day": "on {}", "row_death": "death here {}", "stop_reason": "stopped for {}",
+    "age_known": "age {}", "n_treatments": "rows of treatment: {}", "first_start": "first treatment {}",
+    "progression_gap": "nearest progression {} days away", "previous": "the one before on {}",
+    "previous_start": "also from {}", "previous_end": "to {}", "last_progression": "last progression {}",
+    "next_start": "next line from {}", "step": "line {}", "contact": "seen {}", "dose_median": "usual dose {}",
+    "death_told": "death {}",
+}  # fmt: skip
 
 SEARCHES: Final[Mapping[str, Callable[[Laid], list[Break] | str]]] = {
     "C301": rows.duplicate_patients,
@@ -120,11 +128,10 @@ def _ask(rule: Rule, sheet: Sheet, records: Records) -> list[Break] | str:
     field = sheet.fields.get(rule.field, rule.field)
     wrong = broken(rule, sheet.frame)
     for row in wrong.head(MOST).iter_rows(named=True):
-        told = ", ".join(
-            _told(name, row[name], sheet, records) for name in rule.shows if row.get(name) is not None
-        )
+        told = (_told(name, row[name], sheet, records) for name in rule.shows if row.get(name) is not None)
+        words = ", ".join(dict.fromkeys(told))
         found.append(
-            Break(told or "nothing", row.get("_file"), row.get("_line"), row["patient"], field=field)
+            Break(words or "nothing", row.get("_file"), row.get("_line"), row["patient"], field=field)
         )
     return found + uncounted(wrong.height)
 
@@ -136,8 +143,8 @@ def _told(name: str, value: Any, sheet: Sheet, records: Records) -> str:
         text = "yes" if value else "no"
     else:
         text = f"{value:g}" if isinstance(value, float) else str(value)
-    label = LABELS.get(name, sheet.fields.get(name, name))
-    return f"{label.replace('_', ' ')} {text}".strip()
+    label = sheet.fields.get(name, name).replace("_", " ")
+    return SAID.get(name, f"{label} {{}}").format(text)
 
 
 def _findings(rule: Rule, found: list[Break], centre_of: Mapping[str, str | None]) -> Iterator[Finding]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from sequela.clinic.checks.meanings import concepts, normal, reason
+from sequela.clinic.checks.meanings import concepts, normal
 from sequela.clinic.ordering import in_order
 from sequela.clinic.tables import TREATMENTS, anchor_column
+from sequela.records.profile import reason
 from sequela.study.named_endpoints import roles
 
 if TYPE_CHECKING:
