@@ -46,7 +46,9 @@ def commands(found: click.Group, prefix: str = "sequela") -> dict[str, click.Com
 
 def codes_in_source() -> set[str]:
     """Codes that the source speaks, and the rules of the catalogue, which are data."""
-    return set(rules()) | {code for file in SOURCE.rglob("*.py") for code in CODE.findall(file.read_text("utf-8"))}
+    return set(rules()) | {
+        code for file in SOURCE.rglob("*.py") for code in CODE.findall(file.read_text("utf-8"))
+    }
 
 
 def test_every_code_in_the_source_is_explained():

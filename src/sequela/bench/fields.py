@@ -17,6 +17,7 @@ from sequela.bench.pictures import Picture, picture, read_picture
 from sequela.bench.tables import tabulated
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
+from sequela.records.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,7 @@ FIELDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(MEASURES, "number"),
     "exclude": "text",
 }
+PICTURES: Final = ("picture", "nuclear", "target", "marker", "cells", "nuclei")
 SHARES: Final = ("membrane", "cytoplasm", "nucleus")
 INTENSITIES: Final = ("mean", "integrated")
 
@@ -95,8 +97,17 @@ def pictured(name: str, assay: Fluorescence, base: Path) -> Pictured:
         return Pictured(frame, (), (*read.findings, *findings), read.sha256)
     fields, frame, found = _measured(rows, assay, base)
     frame, findings = _refused(frame)
-    hashes = dict(read.sha256) | {one.target.name: one.target.sha256 for one in fields}
-    return Pictured(frame, fields, (*read.findings, *found, *findings), hashes)
+    return Pictured(
+        frame, fields, (*read.findings, *found, *findings), {**read.sha256, **_hashes(rows, base)}
+    )
+
+
+def _hashes(rows: pl.DataFrame, base: Path) -> dict[str, str]:
+    """The SHA-256 of every picture that the rows name."""
+    names = pl.concat([rows[column].cast(pl.String) for column in PICTURES]).drop_nulls()
+    return {
+        name: digest(base / name) for name in names.unique(maintain_order=True) if (base / name).is_file()
+    }
 
 
 def _nothing(name: str, rows: pl.DataFrame) -> Finding:

@@ -146,7 +146,13 @@ class BenchPages:
         unnamed = [finding.message for finding in self.findings if finding.code == "B211"]
         if unnamed:
             words = "Wells and cells are no repeats: no test was made of these, and no star is drawn. "
-            blocks.append(Note("warning", "Experiments are not named", words + "; ".join(unnamed) + "."))
+            blocks.append(
+                Note(
+                    "warning",
+                    "Experiments are not named",
+                    words + " ".join(f"{one[:1].upper()}{one[1:]}." for one in unnamed),
+                )
+            )
         invented = [c.heading.title for c in self.contents if c.simulated]
         if invented and not self.house.banner:
             blocks.append(

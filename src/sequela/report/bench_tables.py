@@ -69,6 +69,10 @@ def micro(text: str) -> str:
     return re.sub(r"(?<![A-Za-z])u(?=(?:g|l|m|M)\b)", "µ", text)
 
 
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def plain(x: float, house: House) -> Cell:
     """A number with three significant digits, or a dash."""
     return Cell(DASH) if math.isnan(x) else Cell(number(x, decimals(x), house.style), x)
@@ -214,11 +218,11 @@ def curves(content: Curved, house: House, banner: str | None) -> Table:
                 Cell(f"{row.experiments or DASH} ({row.wells})", row.experiments, (("wells", row.wells),)),
                 *(value(estimate, house) for _, estimate in row.numbers),
             ),
-            notes=row.notes,
+            notes=tuple(_sentence(note) for note in row.notes),
         )
         for row in content.rows
     ]
-    columns = (Column("n\n(wells)"), *(Column(f"{name}\n(95% CI)") for name in names))
+    columns = (Column("n\n(wells)"), *(Column(f"{micro(name)}\n(95% CI)") for name in names))
     return Table(
         content.heading.id, "", content.heading.title, columns, tuple(rows), content.notes, banner, "Culture"
     )
@@ -252,7 +256,7 @@ def fitted(content: Curved, house: House, banner: str | None) -> Table:
                 *(value(estimate, house) for name, estimate in one.parameters if name in names),
                 _fit_of(one, house),
             ),
-            notes=tuple(f"{note}." for note in one.notes),
+            notes=tuple(_sentence(note) for note in one.notes),
         )
         for one in content.fitted
     ]
@@ -294,7 +298,7 @@ def curve_tests(content: Curved, house: House, banner: str | None) -> Table:
                 Cell(house.p(one.p).text, None if math.isnan(one.p) else one.p),
                 house.p(one.adjusted) if not math.isnan(one.adjusted) else Cell(DASH),
             ),
-            notes=(f"{one.warning[:1].upper()}{one.warning[1:]}.",) if one.warning else (),
+            notes=(_sentence(one.warning),) if one.warning else (),
         )
         for one in content.tested
     ]

@@ -50,7 +50,10 @@ TEMPLATES: Final = Environment(
 )
 cast("dict[str, Any]", TEMPLATES.filters).update(emphasis=emphasis, slug=slug, unbroken=unbroken)
 cast("dict[str, Any]", TEMPLATES.globals).update(
-    footnotes=tables.footnotes, spanners=tables.spanners, blocks=tables.blocks
+    footnotes=tables.footnotes,
+    letters_across=tables.letters_across,
+    spanners=tables.spanners,
+    blocks=tables.blocks,
 )
 
 

@@ -110,6 +110,15 @@ def footnotes(table: Table) -> dict[str, str]:
     return {text: _mark(place) for place, text in enumerate(texts)}
 
 
+def letters_across(table: Table) -> int:
+    """How many letters the widest cell of every column has, together: what a page needs to know to fit them in."""
+    columns = [max((len(row.label) for row in table.rows), default=0)]
+    for nth, column in enumerate(table.columns):
+        cells = [row.cells[nth].text for row in table.rows if nth < len(row.cells)]
+        columns.append(max(map(len, [*cells, *column.label.split("\n")])))
+    return sum(columns)
+
+
 def _mark(place: int) -> str:
     rounds, letter = divmod(place, 26)
     return ascii_lowercase[letter] * (rounds + 1)
@@ -202,7 +211,8 @@ def heading(table: Table) -> str:
 
 
 def _marks(notes: Iterable[str], marks: dict[str, str]) -> str:
-    letters = ",".join(marks[note] for note in notes)
+    own = set(notes)
+    letters = ",".join(mark for text, mark in marks.items() if text in own)
     return f" [{letters}]" if letters else ""
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from scipy.special import stdtrit
 
 from sequela.core.estimate import Estimate
 from sequela.estimates.doseresponse import FORMS, compare_mixed, extra_sum_of_squares
@@ -73,9 +74,15 @@ def _mixed(
     adjusted = adjust([one.p for one in told.contrasts], analysis.adjust)
     scatter = _scatter(told)
     for label, one, df, p in zip(others, told.contrasts, told.df, adjusted, strict=True):
-        t = "" if math.isnan(one.p) else f"t on {df:.1f} df"
+        t = "" if math.isnan(one.p) else f"t = {_t(one, df):.2f} on {df:.1f} df"
         counts = f"{one.n} curves" if told.effects else ""
         yield CurveTested(label, MIXED, one, t, one.p, float(p), counts, one.reason or scatter)
+
+
+def _t(one: Estimate, df: float) -> float:
+    """The statistic behind a two-sided p."""
+    against = 1.0 if "/" in one.name else 0.0
+    return math.copysign(float(stdtrit(df, 1 - one.p / 2)), one.value - against)
 
 
 def _scatter(told: MixedComparison) -> str:

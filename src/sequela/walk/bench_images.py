@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -45,11 +45,22 @@ def read_images(protocol: BenchStudy, name: str, assay: Blot | Fluorescence | Sl
         DataError: the table cannot be used as a whole.
     """
     if isinstance(assay, Blot):
-        return _blot(protocol, name, assay, base)
-    if isinstance(assay, Fluorescence):
-        return _fluorescence(protocol, name, assay, base)
-    read = slides(name, assay, base)
-    return Imaged(read.frame, read.findings, read.sha256, biopsies=read)
+        imaged = _blot(protocol, name, assay, base)
+    elif isinstance(assay, Fluorescence):
+        imaged = _fluorescence(protocol, name, assay, base)
+    else:
+        read = slides(name, assay, base)
+        imaged = Imaged(read.frame, read.findings, read.sha256, biopsies=read)
+    return replace(imaged, findings=tuple(_of(finding, name) for finding in imaged.findings))
+
+
+def _of(finding: Finding, name: str) -> Finding:
+    """A finding about an assay as a whole says which."""
+    where = finding.where
+    if where.file is not None or (where.field or "").startswith("assays."):
+        return finding
+    field = f"assays.{name}" + (f".{where.field}" if where.field else "")
+    return replace(finding, where=replace(where, field=field))
 
 
 def _blot(protocol: BenchStudy, name: str, assay: Blot, base: Path) -> Imaged:

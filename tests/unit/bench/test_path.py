@@ -151,3 +151,26 @@ def test_the_same_verbs(bench_study, capsys, words, code, said):
     printed = capsys.readouterr()
     assert done.value.code == code
     assert said in printed.out + printed.err
+
+
+def test_findings_about_an_assay_as_a_whole_say_which(bench_run):
+    placed = {finding.code: finding.where for finding in bench_run.findings}
+    assert placed["I124"].field == "assays.lysates"
+    assert placed["I133"].field == "assays.extracts.target"
+    assert all(where.file or where.field for where in placed.values())
+
+
+def test_every_picture_that_was_read_is_in_the_manifest(bench_run):
+    files = bench_run.manifest["inputs"]["localisation"]["files"]
+    kinds = {name.rsplit("-", 1)[1] for name in files if name.endswith(".png")}
+    assert kinds == {"dna.png", "her2.png", "cells.png", "nuclei.png"}
+    assert len(files) == 1 + 4 * 12
+
+
+def test_tables_of_curves_have_units_statistics_and_whole_sentences(bench_run):
+    page = (bench_run.out / "report.html").read_text("utf-8")
+    assert "IC50, µg/ml" in page
+    assert "ug/ml" not in page
+    assert "t = 2.03 on 6.0 df" in page
+    assert "Experiments are not named: the intervals cover wells, not repeats." in page
+    assert "A204: experiments not named, 36 wells" in page

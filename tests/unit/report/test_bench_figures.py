@@ -197,3 +197,17 @@ def test_the_dose_read_off_stands_between_the_panels_with_its_interval():
     assert first.mean() == pytest.approx(marks[0].get_xdata()[0])  # symmetric on the logarithm
     assert last[0] >= panel.x0 - 1e-9  # as far as the axis goes
     assert last[1] <= panel.x1 + 1e-9
+
+
+def test_a_figure_explains_what_it_draws():
+    read = replace(curve("CTR"), mark=1.0, limits=(0.5, 2.0))
+    none = replace(curve("CTR"), mark=float("nan"))
+    assert "the dose read off" in dose_curves([read]).caption
+    assert "the dose read off" not in dose_curves([none]).caption
+
+
+def test_experiments_that_are_not_named_are_not_counted():
+    unnamed = replace(curve("A204"), experiments=("",) * len(curve("A204").experiments))
+    assert "A204: experiments not named, " in dose_curves([unnamed]).caption
+    one = replace(curve("A204"), experiments=("e1",) * len(curve("A204").experiments))
+    assert "A204: 1 experiment, " in dose_curves([one]).caption

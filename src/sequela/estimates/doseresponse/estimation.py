@@ -12,6 +12,7 @@ from scipy.special import fdtrc
 from sequela.core.errors import UsageError
 from sequela.core.estimate import Estimate, Test
 from sequela.core.finding import Finding, Where
+from sequela.core.wording import p_phrase
 from sequela.estimates.doseresponse import fitting, intervals
 from sequela.estimates.doseresponse.curves import Means, Wells, collapse, raw, split
 from sequela.estimates.doseresponse.fit import ONE, Fit, outside, over_experiments
@@ -288,7 +289,7 @@ def _notes(curve: Wells, row: fitting.Batch, theta: Array, fit: Fit) -> tuple[st
             )
     lack = fit.tests["lack_of_fit"]
     if lack.p < 0.01:
-        notes.append(f"lack of fit (F test p = {lack.p:.2g})")
+        notes.append(f"lack of fit (F test {p_phrase(lack.p)})")
     if not curve.experiment:
         notes.append("experiments are not named: the intervals cover wells, not repeats")
     return tuple(notes)

@@ -34,9 +34,10 @@ RESIDUALS: Final = 20.0
 STRIP: Final = 1.7  # mm a culture between the panels
 EXPLAINED: Final = (
     "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; thick lines: mean "
-    "of the experiments' curves with 95% bands, thin lines: each experiment's. Between the panels: the dose read "
-    "off, with its 95% interval. Lower panel: residuals of wells from the curve of their experiment."
+    "of the experiments' curves with 95% bands, thin lines: each experiment's. "
 )
+READ_OFF: Final = "Between the panels: the dose read off, with its 95% interval. "
+BELOW: Final = "Lower panel: residuals of wells from the curve of their experiment."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +83,12 @@ def dose_curves(
         width: "single" (85 mm) or "double" (170 mm).
         banner: a warning printed in the picture.
     """
-    counts = "; ".join(
-        f"{clean(one.name)}: {len(set(one.experiments))} experiments, {len(one.dose)} wells" for one in curves
-    )
+    counts = "; ".join(f"{clean(one.name)}: {_repeats(one)}, {len(one.dose)} wells" for one in curves)
+    marked = READ_OFF if any(not math.isnan(one.mark) for one in curves) else ""
     return Figure(
         id=id,
         title=title,
-        caption=f"{EXPLAINED} {counts}. {note}".strip(),
+        caption=f"{EXPLAINED}{marked}{BELOW} {counts}. {note}".strip(),
         alt=f"Dose-response curves of {clean(y_label)} over {clean(x_label)}. {counts}.",
         data={
             "culture": [one.name for one in curves for _ in one.dose],
@@ -167,6 +167,13 @@ class Look:
     hue: Colour
     mark: str
     aside: float
+
+
+def _repeats(one: DoseCurve) -> str:
+    names = set(one.experiments)
+    if names == {""}:
+        return "experiments not named"
+    return f"{len(names)} experiment{'s' if len(names) > 1 else ''}"
 
 
 def _read_off(page: Page, curves: Sequence[DoseCurve], x: Scale, area: Box) -> None:
