@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sequela.clinic.drugs import Dictionary
     from sequela.clinic.rules import RuleSet
@@ -63,6 +63,12 @@ class Registry:
     dated: Mapping[str, pl.DataFrame]
     treatments: pl.DataFrame
     rows_read: Mapping[str, int]
+
+    def centres(self, patients: Iterable[str]) -> dict[str, str | None]:
+        """The centre of some patients."""
+        names = pl.Series(sorted(set(patients)), dtype=pl.String)
+        rows = self.patients.filter(pl.col("patient").is_in(names.implode()))
+        return dict(rows.select("patient", pl.col("centre").cast(pl.String)).iter_rows())
 
     @property
     def used(self) -> pl.DataFrame:
@@ -126,8 +132,11 @@ def _with_anchor(
     column = anchor_column(name)
     if anchor.day is not None:
         return people.with_columns(pl.lit(anchor.day, pl.Int32).alias(column))
-    picked = pl.col("day").min() if anchor.pick == "earliest" else pl.col("day").max()
-    people = people.join(dated.group_by("patient").agg(picked.alias(column)), on="patient", how="left")
+    # The rows stand by patient and day: the earliest is a patient's first, the latest the last.
+    beside = pl.col("patient").shift(1 if anchor.pick == "earliest" else -1)
+    picked = dated.filter((pl.col("patient") != beside).fill_null(value=True))
+    picked = picked.select("patient", pl.col("day").alias(column))
+    people = people.join(picked, on="patient", how="left", maintain_order="left")
     if anchor.status is None:
         return people
     parts: list[pl.DataFrame] = []

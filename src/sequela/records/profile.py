@@ -25,7 +25,10 @@ _SIGNS: Final = frozenset({".", "-", "--", "?", "*", "/"})
 
 _REASONS: Final = (
     ("progression", re.compile(r"progres|\bpd\b|relapse|recidiv|rezidiv|recaida|rechute|ricaduta")),
-    ("toxicity", re.compile(r"tox|toss|adverse|avvers|intoll?er|side effect|effetti coll|nebenwirk|indesirable")),
+    (
+        "toxicity",
+        re.compile(r"tox|toss|adverse|avvers|intoll?er|side effect|effetti coll|nebenwirk|indesirable"),
+    ),
     ("death", re.compile(r"death|died|dead|decess|exitus|\btod\b|deces|muerte")),
     ("ongoing", re.compile(r"ongoing|in corso|laufend|en cours|en curso|continu")),
 )

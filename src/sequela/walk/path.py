@@ -29,7 +29,7 @@ from sequela.study.positions import line_in
 from sequela.walk.courses import courses, override_findings, overrides_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import date
 
     from sequela.clinic.cohort import People
@@ -203,7 +203,7 @@ def walk_from(
     outcomes = derive_all(study, everyone, records.moments)
     asked_of = Records(study, tables, records, lines.sequences, dictionary, today)
     checked = run_checks(asked_of) if check else Checked((), (), ())
-    by_hand = override_findings(study, records, overrides)
+    by_hand = tuple(override_findings(study, records, overrides))
     findings = (
         *_with_centres([f for table in tables.values() for f in table.findings], records),
         *checked.findings,
@@ -226,9 +226,9 @@ def walk_from(
     )
 
 
-def _with_centres(findings: Iterable[Finding], records: Registry) -> Iterator[Finding]:
+def _with_centres(findings: Sequence[Finding], records: Registry) -> Iterator[Finding]:
     """Findings of one patient's rows, under the patient's centre: files of treatments and visits do not name it."""
-    centre_of = dict(records.patients.select("patient", "centre").iter_rows())
+    centre_of = records.centres(one.where.patient for one in findings if one.where.patient)
     for one in findings:
         known = centre_of.get(one.where.patient or "") if one.where.centre is None else None
         yield replace(one, where=replace(one.where, centre=known)) if known is not None else one

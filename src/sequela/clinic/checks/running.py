@@ -86,7 +86,6 @@ class Checked:
 
 def run_checks(records: Records, *, one_patient: bool = False) -> Checked:
     """Ask every rule; of a form or a single patient only those that look at no one else."""
-    centre_of = dict(records.registry.patients.select("patient", "centre").iter_rows())
     laid = lay(records)
     findings: list[Finding] = []
     run: list[str] = []
@@ -99,7 +98,7 @@ def run_checks(records: Records, *, one_patient: bool = False) -> Checked:
             idle.append((code, found))
             continue
         run.append(code)
-        findings += _findings(rule, found, centre_of)
+        findings += _findings(rule, found, records)
     return Checked(tuple(findings), tuple(run), tuple(idle))
 
 
@@ -147,7 +146,8 @@ def _told(name: str, value: Any, sheet: Sheet, records: Records) -> str:
     return SAID.get(name, f"{label} {{}}").format(text)
 
 
-def _findings(rule: Rule, found: list[Break], centre_of: Mapping[str, str | None]) -> Iterator[Finding]:
+def _findings(rule: Rule, found: list[Break], records: Records) -> Iterator[Finding]:
+    centre_of = records.registry.centres(one.patient for one in found if one.patient) if found else {}
     told = (rule.code, rule.severity)
     for one in found:
         who = one.patient
