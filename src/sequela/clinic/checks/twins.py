@@ -21,6 +21,8 @@ from sequela.clinic.checks.rule import Break
 from sequela.clinic.checks.sheets import PLACE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from sequela.clinic.checks.laid import Laid
@@ -132,8 +134,11 @@ def _words(
     return np.where(known, weight, 0.0), np.where(known, np.where(agree, 1, -1), 0).astype(np.int8)
 
 
-def pairs_alike(people: pl.DataFrame) -> list[tuple[int, int, float, str]]:
-    """Rows of each pair that is probably one patient, its score and the fields that agree and differ."""
+def pairs_alike(
+    people: pl.DataFrame, called: Mapping[str, str] | None = None
+) -> list[tuple[int, int, float, str]]:
+    """Rows of each pair that is probably one patient, its score and the fields that agree and differ, as `called`."""
+    spoken = {name: (called or {}).get(name, name).replace("_", " ") for name in people.columns}
     pairs = candidates(people)
     if not pairs.height:
         return []
@@ -142,8 +147,8 @@ def pairs_alike(people: pl.DataFrame) -> list[tuple[int, int, float, str]]:
     bar = np.log2(n * (n - 1) / 2 / FALSE)
     found: list[tuple[int, int, float, str]] = []
     for at in np.flatnonzero(total > bar).tolist():
-        same = [name.replace("_", " ") for name, marks in said.items() if marks[at] == 1]
-        other = [name.replace("_", " ") for name, marks in said.items() if marks[at] == -1]
+        same = [spoken[name] for name, marks in said.items() if marks[at] == 1]
+        other = [spoken[name] for name, marks in said.items() if marks[at] == -1]
         words = f"the same {', '.join(same)}" + (f"; other {', '.join(other)}" if other else "")
         found.append((int(pairs["i"][at]), int(pairs["j"][at]), float(total[at]), words))
     return found
@@ -156,10 +161,11 @@ def one_patient_twice(laid: Laid) -> list[Break] | str:
         return "the study dates nothing of the patients"
     rows = people.select("patient", pl.col("centre").cast(pl.String), *PLACE)
     found: list[Break] = []
-    for i, j, bits, words in pairs_alike(people):
+    called = {"first_start": "first treatment", **laid.sheets["people"].fields}
+    for i, j, _, words in pairs_alike(people, called):
         (one, first, _, _), (two, second, file, line) = rows.row(i), rows.row(j)
         place = "" if first == second else f" of {first or 'no centre'}"
-        found.append(Break(f"patient {one}{place}: {words} ({bits:.0f} bits)", file, line, two, second))
+        found.append(Break(f"patient {one}{place}: {words}", file, line, two, second))
     return found
 
 
