@@ -124,6 +124,11 @@ def fold(
         today = [(one, classes(one.agent) | {one.agent}) for one in group]
         ruled = [(one, kinds, _rule(one, kinds, current, rules, known, ordered)) for one, kinds in today]
         opening = next(((treatment, rule) for treatment, _, rule in ruled if rule in OPENING), None)
+        stays = opening is not None and _goes_on(opening, ruled, current, rules, known)
+        if stays:
+            outside_or_beside = OUTSIDE | {"companion"}
+            ruled = [(t, kinds, rule if rule in outside_or_beside else stays) for t, kinds, rule in ruled]
+            opening = None
         if opening is not None:
             reason = _why(opening[1], opening[0], current)
             if current is not None:
@@ -175,6 +180,34 @@ def _rule(
     if known:
         return "continuation"
     return _new(treatment, kinds, current, rules, course, ordered)
+
+
+def _goes_on(
+    opening: tuple[Treatment, str],
+    ruled: list[tuple[Treatment, frozenset[str], str]],
+    current: _Open | None,
+    rules: RuleSet,
+    course: Course,
+) -> str:
+    """The rule by which what would open a line goes on with the open one; empty for none."""
+    first, why = opening
+    if current is None:
+        return ""
+    last = first.start + rules.progression.after_days
+    calm = not any(current.start < day <= last for day in course.progressions)
+    again = all(current.has(t.agent) for t, _, rule in ruled if rule not in OUTSIDE | BESIDE)
+    restart = rules.gap.restart
+    if (
+        why == "gap"
+        and again
+        and (restart == "same line" or (calm and restart.endswith("without progression")))
+    ):
+        return "same regimen again"
+    stops = [_last_day(t) for t in current.regimen if t.stop_reason and "tox" in t.stop_reason]
+    soon = any(0 <= first.start - day <= rules.new_drug.after_toxicity_days for day in stops)
+    if why == "new drug" and rules.new_drug.after_toxicity_days and calm and soon:
+        return "swap for toxicity"
+    return ""
 
 
 def _new(
@@ -268,6 +301,10 @@ def _maintenance(line: _Open, rules: RuleSet) -> int | None:
         group = next((s for s in rules.new_drug.substitutions if treatment.agent in s), (treatment.agent,))
         ends[group[0]] = max(ends.get(group[0], treatment.start), _last_day(treatment))
     first_dropped = min(ends.values())
+    swapped = any(rule == "swap for toxicity" for _, rule in line.rows)
+    toxic = {_last_day(t) for t in line.regimen if t.stop_reason and "tox" in t.stop_reason}
+    if swapped and first_dropped in toxic:
+        return None
     return first_dropped + 1 if max(ends.values()) - first_dropped >= rules.maintenance.min_days else None
 
 

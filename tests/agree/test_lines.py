@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -276,3 +278,47 @@ def test_every_rule_in_every_combination_agrees_with_the_twin(patients, policy, 
         expected, left = fold(mine, rules, classes, one)
         assert [replace(line, rows=tuple(sorted(line.rows))) for line in expected] == lines
         assert sorted(left) == outside
+
+
+LOOKING_BACK = [
+    {"gap": {"days": 30, "exempt_classes": ["tki"], "restart": "same line without progression"}},
+    {"gap": {"days": 30, "restart": "same line"}, "progression": {"mode": "or", "after_days": 5}},
+    {"new_drug": {"substitutions": [["a", "b"]], "after_toxicity_days": 20}, "maintenance": {"min_days": 10}},
+    {
+        "gap": {"days": 20, "restart": "same line without progression"},
+        "new_drug": {"after_toxicity_days": 40, "confirm_cycles": 2},
+    },
+]
+
+
+def _histories(rng, n):
+    """Random histories: rows with reasons for stopping, progressions, now and then a decision by hand."""
+    rows = iter(range(10**6))
+    given, courses = [], []
+    for _ in range(n):
+        size = int(rng.integers(1, 9))
+        starts = rng.integers(0, 200, size).tolist()
+        ends = [None if rng.random() < 0.1 else start + int(rng.integers(0, 50)) for start in starts]
+        agents = [str(agent) for agent in rng.choice(sorted(CLASSES), size)]
+        why = ["toxicity" if rng.random() < 0.4 else None for _ in starts]
+        given.append([Treatment(next(rows), *told) for told in zip(agents, starts, ends, why, strict=True)])
+        days = tuple(sorted(rng.integers(0, 220, int(rng.integers(0, 3))).tolist()))
+        told = {starts[0]: "new line"} if rng.random() < 0.1 else {}
+        courses.append(Course(days, told))
+    return given, courses
+
+
+@pytest.mark.parametrize("keys", LOOKING_BACK)
+def test_folding_again_is_one_fold_that_knows_what_comes(keys):
+    """Restarts and swaps are decided by folding again; the twin knows them when it comes to the day."""
+    rules = RuleSet.model_validate({**RULES.model_dump(), **keys})
+    assert rules.looks_back
+    given, courses = _histories(np.random.default_rng(11), 400)
+    shipped = by_kernel(given, rules, classes, courses)
+    seen = set()
+    for rows, known, (lines, outside) in zip(given, courses, shipped, strict=True):
+        own, own_outside = fold(rows, rules, classes, known)
+        assert [replace(line, rows=tuple(sorted(line.rows))) for line in own] == lines
+        assert sorted(own_outside) == outside
+        seen |= {rule for line in lines for _, rule in line.rows}
+    assert seen & {"same regimen again", "swap for toxicity"}

@@ -20,7 +20,7 @@ class Case:
     title: str
     rules: str
     sentence: str
-    given: tuple[tuple[str, int, int | None], ...]
+    given: tuple[tuple[str, int, int | None, str | None], ...]
     expected: tuple[
         tuple[int, int, int | None, frozenset[str], str, frozenset[str], int | None, int | None], ...
     ]
@@ -53,7 +53,8 @@ def cases() -> list[Case]:
         title, rules, sentence, *rest = (line for line in block.splitlines() if line.strip())
         rows = [line.strip() for line in rest if not line.startswith("=>")]
         given = tuple(
-            (agent, *_span(span)) for agent, span in (r.split() for r in rows if not _OTHER.match(r))
+            (agent, *_span(span), why[0] if why else None)
+            for agent, span, *why in (r.split() for r in rows if not _OTHER.match(r))
         )
         progressions = tuple(int(row.split()[1]) for row in rows if row.startswith("progression "))
         decisions = {int(row.split()[2]): row.split(None, 3)[3] for row in rows if row.startswith("by hand ")}

@@ -55,10 +55,11 @@ def derive(
     Example:  sequela lines derive treatments.parquet --rules her2-abc --out lines.parquet
     """
     from sequela.clinic.drugs import read_dictionary
-    from sequela.clinic.rules import read_rules
+    from sequela.clinic.rules import read_rules, require_forward
 
     columns = {"patient": patient, "drug": drug, "start": start, "end": end, "day": day}
     chosen, dictionary = read_rules(rules), read_dictionary()
+    require_forward(chosen)
     if engine == "spark":
         if buckets or spill:
             raise click.UsageError(

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from sequela.clinic.drugs import read_dictionary
-from sequela.clinic.folding import NO_COURSES, coded, course, fold, limits, traits
+from sequela.clinic.folding import NO_COURSES, Courses, coded, course, fold, limits, traits
 from sequela.clinic.kernel import GAP, NEVER, NEW_DRUG, NEW_LINE, PROGRESSION, RULES
+from sequela.clinic.refolding import settled
 from sequela.clinic.rules import RuleSet, read_rules
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sequela.clinic.folding import Coded, Courses, Engine, Folded
+    from sequela.clinic.folding import Coded, Engine, Folded
 
 LINE_SCHEMA: Final = pl.Schema(
     {
@@ -78,6 +79,29 @@ def lines_of_therapy(
     Raises:
         ValueError: more than 62 of the agents given are asked for.
     """
+    if not rules.looks_back:
+        return _folded(treatments, rules, classes, asked, courses, engine)
+
+    def again(kept: pl.DataFrame, chosen: RuleSet, told: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        decisions = pl.concat([courses.decisions.cast(told.schema), told])
+        found = _folded(kept, chosen, classes, asked, Courses(courses.progressions, decisions), engine)
+        return found.sequences.table, found.placed
+
+    table, placed = settled(treatments, rules, classes, courses.progressions, again)
+    masks, legend = _masks_of(table, asked)
+    table = table.with_columns(agents=masks).select(*LINE_SCHEMA).cast(LINE_SCHEMA)
+    return Lines(Sequences(table, legend, rules.stamp), placed)
+
+
+def _folded(
+    treatments: pl.DataFrame,
+    rules: RuleSet,
+    classes: Callable[[str], frozenset[str]],
+    asked: frozenset[str],
+    courses: Courses,
+    engine: Engine | None,
+) -> Lines:
+    """The lines of one fold, without the rules that look back."""
     given = coded(treatments)
     wanted = traits(given.agents, rules, classes)
     folded = fold(given.rows, wanted, limits(rules), course(given.patients, courses), engine)
@@ -166,6 +190,18 @@ def _masks(
     starts = np.flatnonzero(np.r_[True, line[1:] != line[:-1]][: len(line)])
     masks = np.bitwise_or.reduceat(bit[agent], starts) if len(starts) else np.zeros(0, np.int64)
     return masks, legend
+
+
+def _masks_of(table: pl.DataFrame, asked: frozenset[str]) -> tuple[pl.Series, tuple[str, ...]]:
+    """The agents of each line as a mask, and the legend, from the lists of names."""
+    drugs = pl.concat_list("regimen", "companions").alias("drug")
+    named = table.select(drugs, pl.int_range(pl.len()).alias("line")).explode("drug")
+    legend = legend_of(dict(named["drug"].value_counts().iter_rows()), asked)
+    bits = {name: 1 << bit for bit, name in enumerate(legend)}
+    other = bits.get(OTHER, 0)
+    bit = pl.col("drug").replace_strict(bits, default=other, return_dtype=pl.Int64)
+    masks = named.group_by("line", maintain_order=True).agg(bit.bitwise_or().alias("agents"))
+    return masks["agents"], legend
 
 
 def legend_of(counts: Mapping[str, int], asked: frozenset[str] = frozenset()) -> tuple[str, ...]:

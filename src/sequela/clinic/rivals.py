@@ -11,6 +11,7 @@ from sequela.clinic import kernel
 from sequela.clinic.compiled import available, compiled
 from sequela.clinic.folding import NO_COURSES, PLAIN_BELOW, coded, course, limits, traits
 from sequela.clinic.kernel import Course, Found, Marks, Memory, Placed, Rivals, Rows, Tally, Traits
+from sequela.clinic.rules import require_forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,9 +47,12 @@ def lines_under(
 
     Raises:
         ValueError: there is no rule set.
+        UsageError: X121, a rule set has rules that look back.
     """
     if not rules:
         raise ValueError("at least one rule set is needed")
+    for one in rules:
+        require_forward(one)
     given = coded(treatments) if isinstance(treatments, pl.DataFrame) else treatments
     rivals = _rivals(given.agents, rules, classes)
     told = course(given.patients, courses)

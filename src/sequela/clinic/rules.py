@@ -6,11 +6,11 @@ import hashlib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sequela.core.errors import StudyError
+from sequela.core.errors import StudyError, UsageError
 from sequela.core.finding import Finding, Where
 
 
@@ -19,28 +19,39 @@ class _Part(BaseModel):
 
 
 class Regimen(_Part):
-    """Drugs first given within the window after the line's first dose make its regimen."""
+    """Drugs first given within the window after the line's first dose make its regimen.
+
+    With `single_dose = "leave out"` a drug that was given for one cycle, beside others that went on, is in no line.
+    """
 
     window_days: int = Field(default=28, ge=0)
+    single_dose: Literal["keep", "leave out"] = "keep"
 
 
 class Gap(_Part):
-    """A pause longer than this, from the end of the last dose to the next start, ends a line."""
+    """A pause longer than this, from the end of the last dose to the next start, ends a line.
+
+    After it the drugs of the same regimen start a new line; or go on with the same (`restart`), as long as there was no
+    progression, or whatever there was.
+    """
 
     days: int = Field(default=120, ge=0)
     exempt_classes: tuple[str, ...] = ()
+    restart: Literal["new line", "same line without progression", "same line"] = "new line"
 
 
 class NewDrug(_Part):
     """A new drug after the window starts a line, unless it replaces a member of its own set.
 
     With `confirm_cycles` of 2 or more it must be given for so many cycles (its own records from that day on, one more
-    for every `cycle_days` that a record lasts); until then it accompanies the open line.
+    for every `cycle_days` that a record lasts); until then it accompanies the open line. A new drug that comes within
+    `after_toxicity_days` of a drug's stop for toxicity, without a progression, goes on with the line (0: it does not).
     """
 
     substitutions: tuple[tuple[str, ...], ...] = Field(default=(), max_length=62)
     confirm_cycles: int = Field(default=1, ge=1)
     cycle_days: int = Field(default=21, ge=1)
+    after_toxicity_days: int = Field(default=0, ge=0)
 
 
 class Adding(_Part):
@@ -73,14 +84,23 @@ class Classes(_Part):
     classes: tuple[str, ...] = ()
 
 
+class Companion(Classes):
+    """Agents or classes that accompany a line; given before any line they make none, or one of their own (`alone`)."""
+
+    alone: Literal["no line", "own line"] = "no line"
+
+
 class Maintenance(_Part):
     """When a drug of the regimen was dropped and the rest went on for at least so many days.
 
+    With `sets` the rest must be agents or classes of one of them. `new_line`: maintenance counts as a line of its own.
     A drug of `switch` that follows a line without a progression is its maintenance, and starts no line.
     """
 
     min_days: int = Field(default=42, ge=0)
     switch: tuple[str, ...] = ()
+    sets: tuple[tuple[str, ...], ...] = ()
+    new_line: bool = False
 
 
 class Curative(_Part):
@@ -91,9 +111,14 @@ class Curative(_Part):
 
 
 class Record(_Part):
-    """A treatment without an end that is not ongoing lasts so many days."""
+    """A treatment without an end that is not ongoing lasts so many days.
+
+    `cycle_days`, by agent or class: how long a record of a drug lasts that has no end, or ends on its first day (one
+    infusion a row), unless it is ongoing.
+    """
 
     fallback_days: int = Field(default=21, ge=1)
+    cycle_days: dict[str, Annotated[int, Field(ge=1)]] = {}
 
 
 class RuleSet(_Part):
@@ -106,7 +131,7 @@ class RuleSet(_Part):
     regimen: Regimen = Regimen()
     gap: Gap = Gap()
     new_drug: NewDrug = NewDrug()
-    companion: Classes = Classes()
+    companion: Companion = Companion()
     ignored: Classes = Classes()
     maintenance: Maintenance = Maintenance()
     adding: Adding = Adding()
@@ -119,6 +144,39 @@ class RuleSet(_Part):
     def stamp(self) -> str:
         """`her2-abc 1.0.0 (sha256 1a2b3c4d)`: what every line carries."""
         return f"{self.name} {self.version} (sha256 {self.sha256[:8]})"
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether a rule asks for what is known only when the lines are made: they are then folded again."""
+        return bool(
+            self.regimen.single_dose != "keep"
+            or self.gap.restart != "new line"
+            or self.new_drug.after_toxicity_days
+            or self.companion.alone != "no line"
+            or self.maintenance.sets
+            or self.maintenance.new_line
+        )
+
+
+def require_forward(rules: RuleSet) -> None:
+    """Refuse rules that need more than one pass over a patient's treatments, or the study's way of reading them.
+
+    Raises:
+        UsageError: X121.
+    """
+    if not (rules.looks_back or rules.record.cycle_days):
+        return
+    raise UsageError(
+        Finding(
+            "X121",
+            "error",
+            f"the rule set {rules.name} has rules that look back",
+            Where(field="rules"),
+            allowed="without gap.restart, new_drug.after_toxicity_days, regimen.single_dose, companion.alone, "
+            "maintenance.sets, maintenance.new_line and record.cycle_days",
+            remedy="use a study file (sequela run), or take these keys out",
+        )
+    )
 
 
 def shipped() -> tuple[str, ...]:

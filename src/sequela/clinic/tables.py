@@ -25,6 +25,7 @@ TREATMENTS: Final[dict[str, pl.DataType]] = {
     "end": pl.Int32(),
     "ongoing": pl.Boolean(),
     "stop_reason": pl.String(),
+    "days_supply": pl.Int32(),
 }
 
 
@@ -172,18 +173,39 @@ def _treatments(
         single = {text: found[0] for text, found in agents.items() if found}
         known = pl.col("drug").replace_strict(single, default=None, return_dtype=pl.String)
         given = given.with_columns((known if single else pl.lit(None, pl.String)).alias("agent"))
-    fallback = pl.col("start") + rules.record.fallback_days - 1
-    assumed = pl.col("end").is_null() & ~pl.col("ongoing").fill_null(_ongoing_by_default(given))
+    end, assumed = _end(given, dictionary, rules)
     index = people.select("patient", pl.col(anchor_column(study.lines.index)).alias("_index"))
     # Patients in the order of their names, found once for the many rows that are sorted by it.
     index = index.sort("patient", maintain_order=True).with_row_index("patient_rank")
     given = given.join(index, on="patient", how="left", maintain_order="left")
     found = given.with_columns(
-        pl.when(assumed).then(fallback).otherwise("end").alias("end"),
+        end.alias("end"),
         assumed.alias("end_assumed"),
         _unused(study.lines.lookback_days).alias("unused"),
     ).drop("_index")
     return found.sort("row", "agent") if several else found
+
+
+def _end(given: pl.DataFrame, dictionary: Dictionary, rules: RuleSet) -> tuple[pl.Expr, pl.Expr]:
+    """The last day of each row, and whether it was not recorded: by its supply, its drug's cycle, or the fallback."""
+    told = rules.record.cycle_days
+    agents = given["agent"].drop_nulls().unique().to_list() if told else []
+    kinds = {agent: (agent, *sorted(dictionary.classes(agent))) for agent in agents}
+    cycles = {agent: next((told[k] for k in kind if k in told), None) for agent, kind in kinds.items()}
+    known = {agent: days for agent, days in cycles.items() if days is not None}
+    lasts = (
+        pl.col("agent").replace_strict(known, default=None, return_dtype=pl.Int32)
+        if known
+        else pl.lit(None, pl.Int32)
+    )
+    short = pl.col("end").is_null() | (pl.col("end") == pl.col("start"))
+    supply = pl.col("days_supply").cast(pl.Int32, strict=False)
+    supplied = pl.col("end").is_null() & (supply > 0).fill_null(value=False)
+    ongoing = pl.col("ongoing").fill_null(pl.lit(_ongoing_by_default(given)) & lasts.is_null())
+    assumed = ~supplied & ~ongoing & (pl.col("end").is_null() | (short & lasts.is_not_null()))
+    days = pl.coalesce(lasts, pl.lit(rules.record.fallback_days))
+    end = pl.when(supplied).then(pl.col("start") + supply - 1)
+    return end.when(assumed).then(pl.col("start") + days - 1).otherwise("end").cast(pl.Int32), assumed
 
 
 def _ongoing_by_default(given: pl.DataFrame) -> bool:

@@ -67,7 +67,7 @@ def grid(
 
 
 def choices(base: RuleSet, *, progressions: bool) -> list[tuple[str, RuleSet]]:
-    """The study's own rules with each of the other choices: progression modes, additions, confirmed cycles.
+    """The study's own rules with each of the other choices: progression modes, additions, pauses, swaps, cycles.
 
     Args:
         base: the study's own rules.
@@ -82,6 +82,14 @@ def choices(base: RuleSet, *, progressions: bool) -> list[tuple[str, RuleSet]]:
     other = "same line" if base.adding.policy == "new line" else "new line"
     if base.adding.classes:
         asked.append((f"additions: {other}", "adding", {"policy": other}))
+    if base.gap.restart == "new line":
+        asked.append(("the same regimen after a pause: same line", "gap", {"restart": "same line"}))
+    if base.companion.classes and base.companion.alone == "no line":
+        asked.append(("companions alone: a line of their own", "companion", {"alone": "own line"}))
+    if not base.new_drug.after_toxicity_days:
+        asked.append(
+            ("swaps within 30 days of a toxicity: same line", "new_drug", {"after_toxicity_days": 30})
+        )
     cycles = 2 if base.new_drug.confirm_cycles == 1 else 1
     asked.append(
         (f"new drugs for {cycles} cycle{'s' * (cycles > 1)}", "new_drug", {"confirm_cycles": cycles})
@@ -146,10 +154,13 @@ def multiverse(
 
 
 def _reclassified(base: Walk, rules: list[RuleSet]) -> list[int | None]:
-    """Patients whose lines change under each rule set; None where the rule set reads the records otherwise."""
-    alike = [one.record == base.rules.record for one in rules]
+    """Patients whose lines change under each rule set; None where it reads the records otherwise, or looks back."""
+    plain = not base.rules.looks_back
+    alike = [plain and not one.looks_back and one.record == base.rules.record for one in rules]
     known = courses(base.study, base.registry, base.rules, base.overrides)
     chosen = [one for one, same in zip(rules, alike, strict=True) if same]
+    if not chosen:
+        return [None] * len(rules)
     counts = iter(lines_under(base.registry.used, chosen, base.dictionary.classes, known)["changed"])
     return [next(counts) if same else None for same in alike]
 
