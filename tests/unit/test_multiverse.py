@@ -73,10 +73,16 @@ def test_other_choices_one_at_a_time(ovarian_study, sepher_study):
         "progression mode and",
         "progression mode or",
         "progression mode pd",
+        "the same regimen after a pause: same line",
+        "companions alone: a line of their own",
+        "swaps within 30 days of a toxicity: same line",
         "new drugs for 2 cycles",
     ]
-    assert [label for label, _ in around(sepher_study)][-2:] == [
+    assert [label for label, _ in around(sepher_study)][-5:] == [
         "additions: same line",
+        "the same regimen after a pause: same line",
+        "companions alone: a line of their own",
+        "swaps within 30 days of a toxicity: same line",
         "new drugs for 2 cycles",
     ]
     rules = dict(around(ovarian_study))
@@ -88,7 +94,7 @@ def test_the_report_holds_them_where_asked(ovarian_study, tmp_path):
     asked = ovarian_study.report.model_copy(update={"multiverse": True})
     result = sq.run(ovarian_study.model_copy(update={"report": asked}), tmp_path / "out", now=NOW)
     table = result.tables["multiverse"]
-    assert len(table.rows) == 20 and any("hazard ratio from" in note for note in table.notes)
+    assert len(table.rows) == 23 and any("hazard ratio from" in note for note in table.notes)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Does the answer survive the rules of lines?" in page
     assert (tmp_path / "out" / "figures" / "multiverse-os-line2.svg").is_file()

@@ -71,7 +71,9 @@ def compare(first: str, second: str, study: Path, as_json: bool) -> int:
     from sequela.walk.path import base_of, read_sources, walk_from
 
     protocol, now = Study.read(study), today()
-    pair = [(name, read_rules(name, base_of(protocol))) for name in (first, second)]
+    # A path is that of where one stands, or of the study file.
+    bases = [None if Path(name).is_file() else base_of(protocol) for name in (first, second)]
+    pair = [(name, read_rules(name, base)) for name, base in zip((first, second), bases, strict=True)]
     universes = multiverse(protocol, now, pair)
     tables = read_sources(protocol, lambda _: None)
     old, new = (walk_from(protocol, tables, rules, today=now) for _, rules in pair)
@@ -93,7 +95,9 @@ def compare(first: str, second: str, study: Path, as_json: bool) -> int:
 @click.option("--gaps", default="60,90,120,180", show_default=True, help="Gaps in days.")
 @click.option("--windows", default="21,28,30,42", show_default=True, help="Regimen windows in days.")
 @click.option(
-    "--choices", is_flag=True, help="Also progression modes, additions and confirmed cycles, one at a time."
+    "--choices",
+    is_flag=True,
+    help="Also progression modes, additions, restarts, swaps, companions alone and confirmed cycles, one at a time.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Directory; STUDY/multiverse by default.")
 @JSON

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sequela.clinic.hindsight import MAINTENANCE
 from sequela.clinic.tables import anchor_column
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
@@ -75,7 +76,7 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
     )
     lines = walk.lines.sequences.table.filter(subject=patient)
     explained = tuple(
-        _line(walk, line, rows.filter(step=line["step"])) for line in lines.iter_rows(named=True)
+        _line(walk, line, _records(line, rows)) for line in lines.iter_rows(named=True)
     )
     outside = tuple(_given(walk, row) for row in rows.filter(pl.col("step").is_null()).iter_rows(named=True))
     row = walk.people.frame.filter(patient=patient).row(0, named=True)
@@ -103,6 +104,16 @@ def _require(walk: Walk, patient: str) -> None:
             remedy="give the identifier as it stands in the patients' file",
         )
     )
+
+
+def _records(line: dict[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
+    """The records of a line; of maintenance that is a line also those of the line before that go on into it."""
+    own = rows.filter(step=line["step"])
+    if line["rule"] != MAINTENANCE:
+        return own
+    on = (pl.col("end") >= line["start"]).fill_null(value=True) & pl.col("agent").is_in(line["regimen"])
+    before = rows.filter(on, step=line["step"] - 1).with_columns(pl.lit(MAINTENANCE).alias("rule"))
+    return pl.concat([before, own])
 
 
 def _line(walk: Walk, line: dict[str, Any], rows: pl.DataFrame) -> Explained:
