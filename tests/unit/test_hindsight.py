@@ -71,7 +71,9 @@ def test_a_rule_set_is_named_by_its_path_from_where_one_stands(sepher_study, tmp
         'name = "mine"\nversion = "1.0.0"\ntitle = ""\nsource = ""\n[gap]\nrestart = "same line"\n', "utf-8"
     )
     monkeypatch.chdir(tmp_path)
-    assert main(["lines", "compare", "generic-28-120", "mine.toml", sepher_study.path]) == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["lines", "compare", "generic-28-120", "mine.toml", sepher_study.path])
+    assert ended.value.code == 0
     assert "mine.toml" in capsys.readouterr().out
 
 
