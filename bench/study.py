@@ -1,10 +1,10 @@
 """A whole study at any size: records from Parquet, lines, endpoints, groups, checks, curves, tests, Cox models.
 
-python -m bench.study --patients 1e4 1e5 1e6
+python -m bench.study --patients 1e4 1e5 1e6 [--page]
 
 Each size is a process of its own, imports included: CPU seconds of all threads, elapsed seconds, peak memory. The registry
 (`bench.registry`, about eleven treatments a patient) is made before and not measured; the compiled fold is taken from its
-cache, as from the second run on.
+cache, as from the second run on. `--page` writes the table into docs/scale.md.
 """
 
 from __future__ import annotations
@@ -21,27 +21,38 @@ from pathlib import Path
 
 from bench.registry import write_registry
 
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+MARKS = ("<!-- bench.study -->", "<!-- end of bench.study -->")
+
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--patients", nargs="+", type=lambda word: int(float(word)), default=[10_000, 100_000])
+    asked.add_argument("--page", action="store_true", help="write the table into docs/scale.md")
     asked.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.measure:
         print(json.dumps(_measured(given.measure)))
         return
-    print("| patients | treatments | cohort | CPU s | of these checks | elapsed s | peak GB |")
-    print("|---|---|---|---|---|---|---|")
+    table = [
+        "| patients | treatments | cohort | CPU s | of these checks | elapsed s | peak GB |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
     for patients in given.patients:
         with tempfile.TemporaryDirectory() as directory:
             study = write_registry(Path(directory), patients)
             for _ in range(2):  # the first run fills the cache of the compiled fold
                 told = _run(study)
-        print(
+        table.append(
             f"| {patients:,} | {told['rows']:,} | {told['cohort']:,} | {told['cpu']:.1f} | {told['checks']:.1f} "
-            f"| {told['elapsed']:.1f} | {told['peak']:.2f} |",
-            flush=True,
+            f"| {told['elapsed']:.1f} | {told['peak']:.2f} |"
         )
+        print(table[-1], flush=True)
+    if given.page:
+        before, rest = PAGE.read_text("utf-8").split(MARKS[0])
+        after = rest.split(MARKS[1])[1]
+        lines = "\n".join(["", "", *table, "", ""])
+        PAGE.write_text(f"{before}{MARKS[0]}{lines}{MARKS[1]}{after}", encoding="utf-8")
 
 
 def _run(study: Path) -> dict[str, float]:
