@@ -63,14 +63,16 @@ def _places(records: Records) -> dict[str, pl.Series]:
 
 def _strangers(records: Records, places: Mapping[str, pl.Series]) -> dict[str, pl.DataFrame]:
     return {
-        name: records.tables[name].frame.select(_placed()).filter(places[name].is_null())
+        name: _at(records.tables[name].frame, places[name].is_null())
         for name, source in records.study.sources.items()
         if source.role != "patients"
     }
 
 
-def _placed() -> tuple[pl.Expr, ...]:
-    return (pl.col("patient"), pl.col("_file").cast(pl.String), pl.col("_line").cast(pl.Int64))
+def _at(frame: pl.DataFrame, wanted: pl.Series) -> pl.DataFrame:
+    """Patient and place of the rows that are wanted (few, as a rule)."""
+    rows = frame.select("patient", *PLACE)[wanted.arg_true()]
+    return rows.cast({"_file": pl.String, "_line": pl.Int64})
 
 
 def _repeated(records: Records) -> pl.DataFrame:
@@ -79,8 +81,8 @@ def _repeated(records: Records) -> pl.DataFrame:
         frame = records.tables[name].frame
         if source.role != "patients":
             again = ~frame.drop(PLACE).hash_rows(seed=0).is_first_distinct()
-            at = (pl.lit(name).alias("source"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
-            parts.append(frame.select(*_placed(), *at).filter(again))
+            row = again.arg_true().cast(pl.Int64).alias("row")
+            parts.append(_at(frame, again).with_columns(pl.lit(name).alias("source"), row))
     return pl.concat(parts)
 
 

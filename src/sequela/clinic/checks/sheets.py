@@ -24,7 +24,7 @@ from sequela.records.profile import reason
 from sequela.study.named_endpoints import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sequela.clinic.checks.rule import Records
 
@@ -225,17 +225,19 @@ def _agents(records: Records, people: Sheet, moments: Sheet, repeated: pl.DataFr
     going = pl.col("ongoing").fill_null(value=False) | (pl.col("stop_reason") == "ongoing").fill_null(
         value=False
     )
-    unknown = pl.col("unused").is_null() | (pl.col("unused") != "patient not in the patients' file")
     frame = frame.with_columns(
         pl.when(~pl.col("end_assumed")).then("end").alias("stop"),
         going.alias("going_on"),
-        unknown.alias("known"),
+        pl.col("patient_rank").is_not_null().alias("known"),
     )
     ranked = people.frame.sort("patient")
     carried = [ranked[name].gather(frame["patient_rank"]) for name in _carried(frame, people)]
     again = repeated.filter(source=source)["row"]
+    agents = sorted(frame["agent"].drop_nulls().unique())
+    codes = frame["agent"].cast(pl.Enum(agents)).to_physical().alias("agent")
     frame = frame.with_columns(
-        *_previous(frame), *_about_drugs(records, frame), *_progression_gap(frame, moments), *carried,
+        *_previous(frame, codes, len(agents)), *_about_drugs(records, frame, codes, agents),
+        *_progression_gap(frame, moments), *carried,
         pl.col("row").is_in(again.implode()).alias("repeated") if len(again) else pl.lit(value=False).alias("repeated"),
     )  # fmt: skip
     absent = {{"end": "stop"}.get(name, name) for name in TREATMENTS if name not in declared}
@@ -245,32 +247,27 @@ def _agents(records: Records, people: Sheet, moments: Sheet, repeated: pl.DataFr
     return Sheet(frame, {**found, "stop": "end"}, frozenset(absent))
 
 
-def _about_drugs(records: Records, frame: pl.DataFrame) -> list[pl.Series]:
+def _about_drugs(
+    records: Records, frame: pl.DataFrame, codes: pl.Series, agents: Sequence[str]
+) -> list[pl.Series]:
     """Of each row the year of its agent's first approval, and whether it is for HER2-positive disease; the year."""
-    drugs = records.dictionary.drugs
-    agents = frame["agent"]
-    names = agents.drop_nulls().unique().to_list()
-    told = {name: "anti_her2" in drugs[name].classes and name not in HER2_LOW for name in names}
-    anti = agents.replace_strict(told, default=None, return_dtype=pl.Boolean).alias("anti_her2")
+    drugs = [records.dictionary.drugs[name] for name in agents]
+    against = ["anti_her2" in drug.classes and drug.id not in HER2_LOW for drug in drugs]
+    anti = pl.Series("anti_her2", against, pl.Boolean).gather(codes)
     if not records.dated:
         return [anti]
-    years = {name: drugs[name].approved for name in names}
-    approved = agents.replace_strict(years, default=None, return_dtype=pl.Int32).alias("approved")
+    approved = pl.Series("approved", [drug.approved for drug in drugs], pl.Int32).gather(codes)
     return [anti, approved, frame["start"].cast(pl.Date).dt.year().alias("year")]
 
 
 HER2_LOW: Final = ("trastuzumab_deruxtecan", "disitamab_vedotin")  # also given where HER2 is low
 
 
-def _previous(frame: pl.DataFrame) -> list[pl.Series]:
+def _previous(frame: pl.DataFrame, codes: pl.Series, agents: int) -> list[pl.Series]:
     """Start and end of the record before, by start, of the same patient and agent."""
-    known = frame.select(
-        at=pl.int_range(pl.len(), dtype=pl.Int64), rank="patient_rank", agent="agent", start="start"
-    )
-    known = known.drop_nulls()
-    names = known["agent"].unique().sort()
-    agent = known["agent"].cast(pl.Enum(names)).to_physical().to_numpy()
-    who = known["rank"].to_numpy().astype(np.int64) * len(names) + agent
+    known = frame.select("start", "patient_rank").with_row_index("at")
+    known = known.with_columns(codes).drop_nulls()
+    who = known["patient_rank"].to_numpy().astype(np.int64) * max(agents, 1) + known["agent"].to_numpy()
     start = known["start"].to_numpy().astype(np.int64)
     least = start.min(initial=0)
     days = int(start.max(initial=0) - least + 1).bit_length()
