@@ -18,9 +18,10 @@ from sequela.study.bench import (
     Strips,
 )
 from sequela.study.bench_images import Blot, Fluorescence, Slides
+from sequela.study.nearest import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from sequela.study.bench import BenchAnalysis, BenchAssay, BenchStudy
     from sequela.study.positions import Path
@@ -48,40 +49,25 @@ def check_bench(study: BenchStudy) -> list[Fault]:
     return [*_cultures(study), *_assays(study), *_analyses(study)]
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> Finding:
-    names = sorted(known)
-    near = get_close_matches(name, names, 1)
-    hint = f": did you mean `{near[0]}`?" if near else ""
-    allowed = ", ".join(names) or f"none is declared under [{what}s]"
-    return Finding(
-        "S107",
-        "error",
-        f"there is no {what} `{name}`{hint}",
-        found=name,
-        allowed=allowed,
-        remedy=f"name one of them, or declare it under [{what}s.{name}]",
-    )
-
-
 def _cultures(study: BenchStudy) -> Iterator[Fault]:
     for name, culture in study.cultures.items():
         if culture.derived_from is not None and culture.derived_from not in study.cultures:
             yield (
                 ("cultures", name, "derived_from"),
-                _unknown("culture", culture.derived_from, study.cultures),
+                unknown("culture", culture.derived_from, study.cultures),
             )
         for i, step in enumerate(culture.history):
             for agent in step.agents:
                 if agent not in study.agents:
-                    yield ("cultures", name, "history", i, "agents"), _unknown("agent", agent, study.agents)
+                    yield ("cultures", name, "history", i, "agents"), unknown("agent", agent, study.agents)
 
 
 def _assays(study: BenchStudy) -> Iterator[Fault]:
     for name, assay in study.assays.items():
         if not isinstance(assay, Slides) and assay.agent is not None and assay.agent not in study.agents:
-            yield ("assays", name, "agent"), _unknown("agent", assay.agent, study.agents)
+            yield ("assays", name, "agent"), unknown("agent", assay.agent, study.agents)
         if isinstance(assay, Assay) and assay.culture is not None and assay.culture not in study.cultures:
-            yield ("assays", name, "culture"), _unknown("culture", assay.culture, study.cultures)
+            yield ("assays", name, "culture"), unknown("culture", assay.culture, study.cultures)
         if isinstance(assay, Assay):
             yield from _media(name, assay, study)
             yield from _arrangement(name, assay)
@@ -93,10 +79,10 @@ def _media(name: str, assay: Assay, study: BenchStudy) -> Iterator[Fault]:
     for i, medium in enumerate(assay.medium):
         key = ("assays", name, "medium", i)
         if medium.culture not in study.cultures:
-            yield (*key, "culture"), _unknown("culture", medium.culture, study.cultures)
+            yield (*key, "culture"), unknown("culture", medium.culture, study.cultures)
         for agent in medium.agents:
             if agent not in study.agents:
-                yield (*key, "agents"), _unknown("agent", agent, study.agents)
+                yield (*key, "agents"), unknown("agent", agent, study.agents)
 
 
 def _needs(key: str, other: str, what: str) -> Finding:
@@ -120,7 +106,7 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
     for i, analysis in enumerate(study.analyses):
         for key, name in _assays_of(analysis):
             if name not in study.assays:
-                yield ("analyses", i, key), _unknown("assay", name, study.assays)
+                yield ("analyses", i, key), unknown("assay", name, study.assays)
             else:
                 yield from _fits(i, key, analysis, study.assays[name])
         if isinstance(analysis, DoseResponse):
@@ -131,7 +117,7 @@ def _analyses(study: BenchStudy) -> Iterator[Fault]:
             continue
         for name in analysis.cultures:
             if name not in study.cultures:
-                yield ("analyses", i, "cultures"), _unknown("culture", name, study.cultures)
+                yield ("analyses", i, "cultures"), unknown("culture", name, study.cultures)
     for name, count in Counter(analysis.id for analysis in study.analyses).items():
         if count > 1:
             message = f"two analyses have the id `{name}`"
