@@ -396,8 +396,9 @@ def _told(result: Result, study: Study, *, as_json: bool) -> None:
                 click.echo(f"  {row.label}: {_ratio(row)}")
     for one in result.contrasts:
         click.echo(f"  {one}")
+    listed = result.out and (result.out / "checks.html").is_file()
     click.echo(
-        tally(result.findings) + (f" (each with its place: {result.out}/checks.html)" if result.out else "")
+        tally(result.findings) + (f" (each with its place: {result.out}/checks.html)" if listed else "")
     )
     click.echo(
         f"report: {result.out}/report.html   ({len(result.tables)} tables, figures as SVG, PDF and PNG)"

@@ -106,7 +106,7 @@ class LinesGiven:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Derived against charted: a square of counts, kappa, and every disagreement."""
+    """Derived against charted: a square of counts, kappa, and every disagreement (None where none may be listed)."""
 
     heading: Heading
     labels: tuple[str, ...]
@@ -114,7 +114,7 @@ class Agreed:
     kappa: Estimate
     patients_kappa: Estimate
     left_out: tuple[tuple[str, int], ...]
-    disagreements: tuple[tuple[str, ...], ...]
+    disagreements: tuple[tuple[str, ...], ...] | None
     columns: tuple[str, ...]
 
 

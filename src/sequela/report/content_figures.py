@@ -38,6 +38,7 @@ def lines_per_patient(content: LinesGiven, house: House) -> Figure:
         values,
         id=f"{content.heading.id}-per-patient",
         title="Lines of therapy per patient",
+        of=[content.patients],
         banner=house.banner,
     )
 

@@ -246,6 +246,8 @@ def agreed(content: Agreed, house: House) -> list[Table]:
         f"Not compared: {left}." if left else "",
     ]
     square = house.table(content.heading, columns, rows, notes, stub="Label")
+    if content.disagreements is None:
+        return [square]
     listed = [Row(row[0], tuple(Cell(text) for text in row[1:])) for row in content.disagreements]
     heads = [Column(name, align="left") for name in content.columns[1:]]
     errors = Table(

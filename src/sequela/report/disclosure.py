@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from math import isnan
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from sequela.report.tables import Cell, Table
 
 KINDS: Final = (Described, LinesGiven, Agreed, Survival, Regression, MedianTable, PrintedTable)
+_HEIGHTS: Final = ("survival", "se", "lower", "upper")
 Printed = TypeVar("Printed", bound="Content")
 
 
@@ -117,7 +119,7 @@ def _protect(content: Printed, k: int, unit: Unit) -> Printed:
         case Agreed():
             left = tuple((reason, protected(n, k)) for reason, n in content.left_out)
             counts = tuple(_all(row, k) for row in content.counts)
-            return replace(content, heading=head, counts=counts, left_out=left, disagreements=())
+            return replace(content, heading=head, counts=counts, left_out=left, disagreements=None)
         case Survival():
             return replace(content, heading=head, **_survival(content, k, unit))
         case Regression():
@@ -188,13 +190,17 @@ def _survival(content: Survival, k: int, unit: Unit) -> dict[str, Any]:
 def _group(group: GroupSurvival, landmarks: tuple[float, ...], k: int, unit: Unit) -> GroupSurvival:
     curve = coarse(group.curve, k, unit)
     points = tuple(curve.at(time * days_in(unit)) for time in landmarks)
-    return replace(group, curve=curve, median=curve.median(), landmarks=points, entry=np.zeros(0))
+    median = curve.median()
+    if isnan(median.value) and not isnan(group.median.value):
+        median = replace(median, reason=f"not shown: fewer than {k} at risk")
+    return replace(group, curve=curve, median=median, landmarks=points, entry=np.zeros(0))
 
 
 def coarse(curve: Curve, k: int, unit: Unit) -> Curve:
     """A curve on whole units of time, with rounded counts, that ends where fewer than `k` are at risk.
 
-    It steps where the rounded number of events or censored so far changes; survival and its limits are rounded to 0.01.
+    It steps where the rounded number of events or censored so far changes; between two steps stands the mean of
+    survival at the first and just before the second, lest all be late by half a step. Heights are rounded to 0.01.
     """
     step = days_in(unit)
     last = curve.time[curve.at_risk >= k].max(initial=0.0)
@@ -205,7 +211,9 @@ def coarse(curve: Curve, k: int, unit: Unit) -> Curve:
     moves = np.flatnonzero(sum(np.diff(counts, prepend=0) for counts in rounded.values()) > 0)
     at = place[moves]
     counts = {name: np.diff(so_far[moves], prepend=0) for name, so_far in rounded.items()}
-    heights = {name: np.round(getattr(curve, name)[at], 2) for name in ("survival", "se", "lower", "upper")}
+    until = np.append(place[moves[1:] - 1], place[-1:])[: len(at)]
+    middle = {name: (getattr(curve, name)[at] + getattr(curve, name)[until]) / 2 for name in _HEIGHTS}
+    heights = {name: np.round(values, 2) for name, values in middle.items()}
     at_risk = _at_risk(curve, grid[moves], counts, k)
     return replace(
         curve, time=grid[moves].astype(float), at_risk=at_risk, n=protected(curve.n, k), variance=np.zeros(0),

@@ -13,7 +13,8 @@ from scipy.optimize import linprog
 
 import sequela as sq
 from sequela.core.wording import Few, number
-from sequela.report.disclosure import coarse, in_words, protected
+from sequela.report.content import GroupSurvival
+from sequela.report.disclosure import _group, coarse, in_words, protected
 from tests.conftest import NOW
 
 K = 5
@@ -73,8 +74,9 @@ def test_coarse_curves_hold_rounded_counts_on_whole_months(rows, k):
         assert np.all(np.abs(so_far - true) < k)
     assert np.all(shown.at_risk % k == 0) and np.all(np.diff(shown.at_risk) <= 0)
     assert np.array_equal(shown.survival, np.round(shown.survival, 2))
-    for t, s in zip(shown.time, shown.survival, strict=True):
-        assert s == pytest.approx(curve.at(t).value, abs=0.0051)
+    until = [*shown.time[1:] - 1, curve.time[-1]][: len(shown.time)]
+    for t, end, s in zip(shown.time, until, shown.survival, strict=True):
+        assert curve.at(end).value - 0.0051 <= s <= curve.at(t).value + 0.0051
     if len(shown.time):
         assert curve.at_risk[np.searchsorted(curve.time, shown.time[-1], side="right") - 1] >= 1
 
@@ -197,3 +199,38 @@ def test_the_verb_writes_beside_the_full_report(tmp_path):
     assert told.exit_code == 0, told.output
     page = (tmp_path / "mine" / "release" / "report.html").read_text()
     assert "&lt;11" in page and "k = 11" in page and not (tmp_path / "mine" / "out").exists()
+
+
+def test_a_coarse_curve_is_not_late():
+    """Between two steps stands the mean: the median of many patients keeps its place, within a step and a month."""
+    rng = np.random.default_rng(5)
+    lags = []
+    for _ in range(40):
+        days = rng.exponential(900, 110)
+        curve = sq.kaplan_meier(sq.Times(exit=np.ceil(days), state=rng.random(110) < 0.7))
+        known, shown = curve.median().value, coarse(curve, K, "month").median().value
+        lags.append((shown - known) / 30.4375)
+    assert abs(np.mean(lags)) < 0.8, np.mean(lags)
+
+
+def test_a_median_beyond_the_end_of_a_short_curve_is_not_called_not_reached():
+    """Eight patients, seven of whom die: the curve ends at the fourth, the median lies behind it."""
+    days = 30.4375 * np.array([2, 4, 6, 8, 30, 31, 32, 33])
+    curve = sq.kaplan_meier(sq.Times(exit=np.ceil(days), state=[0, 0, 0, 0, 1, 1, 1, 1]))
+    group = GroupSurvival("A", curve, curve.median(), curve.median(), (), np.zeros(0))
+    kept = _group(group, (), K, "month")
+    assert not np.isnan(group.median.value) and np.isnan(kept.median.value)
+    assert kept.median.reason == "not shown: fewer than 5 at risk"
+
+
+def test_no_empty_list_stands_for_one_that_was_left_out(ovarian_study, tmp_path):
+    """An empty list of disagreements would say that there are none; bars and table give one percentage."""
+    kept = ovarian_study.report.model_copy(update={"smallest_cell": K})
+    few = [one for one in ovarian_study.analyses if one.id in ("charted", "lines")]
+    result = sq.run(
+        ovarian_study.model_copy(update={"report": kept, "analyses": tuple(few)}), tmp_path / "out", now=NOW
+    )
+    assert "charted" in result.tables and "charted-disagreements" not in result.tables
+    shares = [row.cells[0].text for row in result.tables["lines-per-patient"].rows]
+    svg = (tmp_path / "out" / "figures" / "lines-per-patient.svg").read_text("utf-8")
+    assert all(f">{share}<" in svg for share in shares if "%" in share)

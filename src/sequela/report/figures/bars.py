@@ -34,6 +34,7 @@ def bars(
     title: str = "",
     x_label: str = "Patients",
     share: bool = True,
+    of: Sequence[float] | None = None,
     width: Width = "double",
     banner: str | None = None,
 ) -> Figure:
@@ -45,10 +46,11 @@ def bars(
         id, title: of the figure.
         x_label: what is counted.
         share: print the percentage of the series behind each count.
+        of: what the percentages are of, for each series; the sum of its counts unless given.
         width: "single" (85 mm) or "double" (170 mm).
         banner: a warning printed in the picture.
     """
-    totals = [sum(row[place] for row in counts.values()) for place in range(len(series))]
+    totals = of or [sum(row[place] for row in counts.values()) for place in range(len(series))]
     words = {
         label: [
             f"{n:.0f}" + (f" ({percent(n, totals[place])})" if share and not isinstance(n, Few) else "")
