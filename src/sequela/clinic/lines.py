@@ -88,7 +88,7 @@ def lines_of_therapy(
         return found.sequences.table, found.placed
 
     table, placed = settled(treatments, rules, classes, courses.progressions, again)
-    masks, legend = _masks_of(table, asked)
+    masks, legend = masks_of(table, asked)
     table = table.with_columns(agents=masks).select(*LINE_SCHEMA).cast(LINE_SCHEMA)
     return Lines(Sequences(table, legend, rules.stamp), placed)
 
@@ -192,8 +192,8 @@ def _masks(
     return masks, legend
 
 
-def _masks_of(table: pl.DataFrame, asked: frozenset[str]) -> tuple[pl.Series, tuple[str, ...]]:
-    """The agents of each line as a mask, and the legend, from the lists of names."""
+def masks_of(table: pl.DataFrame, asked: frozenset[str] = frozenset()) -> tuple[pl.Series, tuple[str, ...]]:
+    """The agents of each line as a mask, and the legend, from the lists of names in a table of lines."""
     drugs = pl.concat_list("regimen", "companions").alias("drug")
     named = table.select(drugs, pl.int_range(pl.len()).alias("line")).explode("drug")
     legend = legend_of(dict(named["drug"].value_counts().iter_rows()), asked)

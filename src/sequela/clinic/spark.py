@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import polars as pl
 
 from sequela.clinic.folding import NO_COURSES, Courses
-from sequela.clinic.lines import LINE_SCHEMA, OTHER, Lines, legend_of, lines_of_therapy
+from sequela.clinic.lines import LINE_SCHEMA, Lines, legend_of, lines_of_therapy, masks_of
 from sequela.clinic.outofcore import FIELDS, REASONS, Account, lines_of_rows, no_days, nothing_used
 from sequela.core.sequence import Sequences
 from sequela.records.buckets import require_columns
@@ -295,7 +294,7 @@ def lines_on_spark(
         made = by_patient(frame, order, _Part(rules, known), FOLDED).toArrow()
     found = pl.DataFrame(pl.from_arrow(made))
     table = found.filter(pl.col("row").is_null()).sort("subject", "step")
-    masks, legend = _masks(table, asked)
+    masks, legend = masks_of(table, asked)
     table = table.with_columns(agents=masks).select(*LINE_SCHEMA).cast(LINE_SCHEMA)
     placed = found.drop_nulls("row").sort("row", "place").select("row", "step", "rule")
     return Lines(Sequences(table, legend, rules.stamp), placed)
@@ -318,17 +317,3 @@ class _Part:
         place = given.sort("row", maintain_order=True)["place"]
         table = found.sequences.table.drop("agents")
         return pl.concat([table, found.placed.with_columns(place)], how="diagonal").select(*FOLDED)
-
-
-def _masks(table: pl.DataFrame, asked: frozenset[str]) -> tuple[pl.Series, tuple[str, ...]]:
-    """The agents of each line as a mask, and the legend, from the lists of names."""
-    drugs = pl.concat_list("regimen", "companions").alias("drug")
-    named = table.select(drugs, pl.int_range(pl.len()).alias("line")).explode("drug")
-    counts = dict(named["drug"].value_counts().iter_rows())
-    legend = legend_of(counts, asked)
-    bits = {name: 1 << bit for bit, name in enumerate(legend)}
-    bit = {name: bits.get(name, bits.get(OTHER, 0)) for name in counts}
-    each = named["drug"].replace_strict(bit, return_dtype=pl.Int64).to_numpy()
-    starts = np.flatnonzero(np.diff(named["line"].to_numpy(), prepend=-1))
-    masks = np.bitwise_or.reduceat(each, starts) if len(starts) else each
-    return pl.Series("agents", masks, pl.Int64), legend

@@ -75,9 +75,7 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
         .sort("start", "row")
     )
     lines = walk.lines.sequences.table.filter(subject=patient)
-    explained = tuple(
-        _line(walk, line, _records(line, rows)) for line in lines.iter_rows(named=True)
-    )
+    explained = tuple(_line(walk, line, _records(line, rows)) for line in lines.iter_rows(named=True))
     outside = tuple(_given(walk, row) for row in rows.filter(pl.col("step").is_null()).iter_rows(named=True))
     row = walk.people.frame.filter(patient=patient).row(0, named=True)
     by_hand = tuple(
