@@ -1,9 +1,14 @@
 """One patient's proof: every record is placed or says why not; the lane is drawn."""
 
+from pathlib import Path
+
 import pytest
 
 from sequela.core.errors import UsageError
-from sequela.walk.explaining import explain_lines, lane
+from sequela.report.document import figure_block, render
+from sequela.report.figures import save
+from sequela.walk.explaining import explain_lines
+from sequela.walk.lanes import lane, proof
 
 
 def test_every_record_of_the_patient_is_accounted_for(ovarian):
@@ -25,7 +30,25 @@ def test_reasons_chain(ovarian):
 
 def test_lane(sepher):
     figure = lane(sepher, "P001", "Simulated patients")
-    assert len(figure.data["patient"]) >= len(explain_lines(sepher, "P001").lines)
+    found = explain_lines(sepher, "P001")
+    bars = list(zip(figure.data["patient"], figure.data["kind"], figure.data["label"], strict=True))
+    assert [label for name, _, label in bars if name == "Lines"] == [
+        f"line {n}" for n in range(1, len(found.lines) + 1)
+    ]
+    drugs = [label for name, kind, label in bars if kind == "line" and name != "Lines"]
+    assert len(drugs) == sum(len(line.given) for line in found.lines)
+    assert any(name == "Events" for name, *_ in bars)
+
+
+def test_page_of_the_proof(sepher, tmp_path):
+    found, figure = explain_lines(sepher, "P245"), lane(sepher, "P245", "Simulated patients")
+    page = render(
+        proof(found, figure_block(figure, save(figure, tmp_path), "", tmp_path), "Simulated patients")
+    )
+    for line in found.lines:
+        assert line.start_reason in page and line.end_reason in page
+        assert all(Path(given.where).name in page and given.rule in page for given in line.given)
+    assert "Simulated patients" in page and "<svg" in page
 
 
 def test_unknown_patient(ovarian):

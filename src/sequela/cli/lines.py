@@ -20,30 +20,36 @@ if TYPE_CHECKING:
 @STUDY
 @JSON
 def explain_lines(patient: str, study: Path, as_json: bool) -> int:
-    """One patient's lines of therapy with the rule behind every boundary, and the swimmer lane as a picture.
+    """One patient's lines of therapy with the rule behind every boundary; the lanes as a picture, and both as a page.
 
     Example:  sequela explain-lines TCGA-04-1332 ovarian-demo
     """
     from dataclasses import asdict
 
+    from sequela.records.writing import replace_file
+    from sequela.report.document import figure_block, render
     from sequela.report.figures import save
     from sequela.study.model import Study
-    from sequela.walk.explaining import explain_lines as proof
-    from sequela.walk.explaining import lane
+    from sequela.walk.explaining import explain_lines as explained
+    from sequela.walk.lanes import lane, proof
     from sequela.walk.outputs import BANNER
     from sequela.walk.path import walk
 
     protocol = Study.read(study)
     walked = walk(protocol, today=today())
-    found = proof(walked, patient)
+    found = explained(walked, patient)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
         return 0
     _print_explanation(found)
     if found.lines:
-        drawn = lane(walked, patient, BANNER if protocol.study.simulated else None)
-        paths = save(drawn, directory_of(study) / "lanes")
-        click.echo(f"drawn: {paths['svg']}")
+        banner = BANNER if protocol.study.simulated else None
+        beside = directory_of(study) / "lanes"
+        drawn = lane(walked, patient, banner)
+        block = figure_block(drawn, save(drawn, beside), "", beside)
+        page = beside / f"{drawn.id}.html"
+        replace_file(page, render(proof(found, block, banner)).encode())
+        click.echo(f"page: {page}   picture: {beside / drawn.id}.svg")
     return 0
 
 

@@ -12,12 +12,9 @@ from sequela.clinic.hindsight import MAINTENANCE
 from sequela.clinic.tables import anchor_column
 from sequela.core.errors import UsageError
 from sequela.core.finding import Finding, Where
-from sequela.core.units import days_in
-from sequela.report.figures import Event, Lane, Segment, swimmer
 from sequela.study.named_endpoints import roles
 
 if TYPE_CHECKING:
-    from sequela.report.figures import Figure
     from sequela.walk.path import Walk
 
 
@@ -67,7 +64,7 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
     Raises:
         UsageError: there is no such patient.
     """
-    _require(walk, patient)
+    require_patient(walk, patient)
     placed = walk.lines.placed.group_by("row").agg(pl.col("step").min(), pl.col("rule").first())
     rows = (
         walk.registry.treatments.filter(patient=patient)
@@ -87,7 +84,12 @@ def explain_lines(walk: Walk, patient: str) -> Explanation:
     return Explanation(patient, walk.rules.stamp, explained, outside, moments, row["curative_lines"], by_hand)
 
 
-def _require(walk: Walk, patient: str) -> None:
+def require_patient(walk: Walk, patient: str) -> None:
+    """Refuse a patient that nobody knows.
+
+    Raises:
+        UsageError: X108, with the nearest one.
+    """
     known = walk.people.frame["patient"].to_list()
     if patient in known:
         return
@@ -155,58 +157,3 @@ def _moments(walk: Walk, patient: str) -> tuple[tuple[str, str], ...]:
     return tuple(
         (walk.study.day(day), label) for day, label in sorted(pair for pair in found if pair[0] is not None)
     )
-
-
-def lane(walk: Walk, patient: str, banner: str | None) -> Figure:
-    """The patient's swimmer lane: lines as bars, progressions and death as marks, from the start of line 1.
-
-    Raises:
-        UsageError: there is no such patient, or no line to draw.
-    """
-    _require(walk, patient)
-    lines = walk.lines.sequences.table.filter(subject=patient)
-    if lines.is_empty():
-        raise UsageError(
-            Finding(
-                "X109", "error", f"patient {patient} has no line of therapy", remedy="see why: sequela check"
-            )
-        )
-    unit = walk.study.report.time_unit
-    zero, scale = lines["start"][0], days_in(unit)
-    last = max([*lines["start"], *lines["end"].drop_nulls(), *_ends(walk, patient)])
-    segments = tuple(
-        Segment(
-            (line["start"] - zero) / scale,
-            ((last if line["end"] is None else line["end"]) - zero) / scale,
-            " + ".join(walk.dictionary.label(agent) for agent in line["regimen"]),
-        )
-        for line in lines.iter_rows(named=True)
-    )
-    visits = roles({name: anchor.means for name, anchor in walk.study.anchors.items()}).get("assessment")
-    events = [
-        Event((day - zero) / scale, walk.study.anchors[name].label or name)
-        for name, dated in walk.registry.moments.items()
-        if name != visits
-        for day in dated.filter(patient=patient)["day"]
-        if day >= zero
-    ]
-    row = walk.people.frame.filter(patient=patient).row(0, named=True)
-    for name, anchor in walk.study.anchors.items():
-        day = row[anchor_column(name)] if anchor.status else None
-        if day is not None:
-            events.append(Event((day - zero) / scale, anchor.label or name))
-    drawn = Lane(patient, segments, tuple(events), ongoing=lines["end"][-1] is None)
-    return swimmer(
-        [drawn],
-        id=f"lane-{patient}",
-        title=f"Lines of therapy of {patient}",
-        time_unit=unit,
-        x_label="Time since the start of line 1",
-        banner=banner,
-    )
-
-
-def _ends(walk: Walk, patient: str) -> list[int]:
-    row = walk.people.frame.filter(patient=patient).row(0, named=True)
-    days = [row[anchor_column(name)] for name, anchor in walk.study.anchors.items() if anchor.stage == "end"]
-    return [day for day in days if day is not None]
