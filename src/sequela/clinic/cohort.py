@@ -79,7 +79,8 @@ class People:
 
     def select(self, node: Node) -> pl.Series:
         """True, false or null (unknown) for every patient."""
-        return self.frame.select(self.expression(node).alias("is"))["is"]
+        # What no patient ever had becomes one value for all; beside the columns it is spread over them.
+        return self.frame.with_columns(self.expression(node).alias("@is"))["@is"].alias("is")
 
     def expression(self, node: Node) -> pl.Expr:
         """The columnar meaning of `node`; agrees with `sequela.study.evaluation.evaluate`."""

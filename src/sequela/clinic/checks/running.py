@@ -24,6 +24,7 @@ FLAGS: Final = frozenset({
     "dead", "de_novo", "adjuvant", "bone_only", "visceral", "brain", "her2_ish", "her2_negative", "going_on",
     "anti_her2", "repeated", "row_dead", "known",
 })  # fmt: skip
+ENOUGH: Final = 20  # rows of which most are broken: then it is the column that is wrong
 ONE_PATIENT: Final = frozenset({"cell", "row", "patient"})
 
 # What is said of a value where the study's own name of the field would not tell.
@@ -126,6 +127,9 @@ def _ask(rule: Rule, sheet: Sheet, records: Records) -> list[Break] | str:
     found: list[Break] = []
     field = sheet.fields.get(rule.field, rule.field)
     wrong = broken(rule, sheet.frame)
+    if rule.severity == "error" and wrong.height * 2 > sheet.frame.height >= ENOUGH:
+        words = f"{wrong.height} of {sheet.frame.height} rows: are two columns exchanged in the study file?"
+        found.append(Break(words, field=field))
     for row in wrong.head(MOST).iter_rows(named=True):
         told = (_told(name, row[name], sheet, records) for name in rule.shows if row.get(name) is not None)
         words = ", ".join(dict.fromkeys(told))
