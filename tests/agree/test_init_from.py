@@ -453,6 +453,7 @@ def test_a_few_wrong_cells_do_not_hide_what_a_table_is(tables, tmp_path):
     bad = [finding for finding in walked.findings if finding.code == "R201"]
     assert [(finding.found, finding.where.line) for finding in bad] == [("'31/02/2014'", 5)]
     assert bad[0].where.centre is not None
+    assert bad[0].where.file == str(tmp_path / "pazienti.csv"), "no `study/..` in it"
     assert [finding.code for finding in walked.findings].count("C301") == 1
 
 

@@ -82,11 +82,11 @@ def test_a_rule_speaks_of_columns_that_its_sheet_can_have(code, sepher):
 
 def test_fields_are_known_by_what_they_are_called():
     found = concepts(
-        ["er_percent", "DataNascita", "her2_ihc", "her2_fish", "bone_only", "sesso", "unrelated"]
+        ["er_percent", "DataNascita", "her2_ihc", "her2_fish", "bone_only", "sesso", "PgR", "unrelated"]
     )
     assert found == {
         "er": "er_percent", "birth": "DataNascita", "her2_ihc": "her2_ihc", "her2_ish": "her2_fish",
-        "bone_only": "bone_only", "sex": "sesso",
+        "bone_only": "bone_only", "sex": "sesso", "pgr": "PgR",
     }  # fmt: skip
 
 

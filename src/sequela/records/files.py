@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from difflib import get_close_matches
+from os.path import normpath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sequela.core.errors import DataError
@@ -14,8 +16,6 @@ from sequela.records.raw import Raw
 from sequela.records.splitting import split
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sequela.records.source import Source
 
 
@@ -28,11 +28,17 @@ def find(source: Source, base: Path) -> list[Path]:
     found: list[Path] = []
     for name in source.files:
         pattern = any(sign in name for sign in "*?[")
-        paths = sorted(base.glob(name)) if pattern else [base / name]
+        paths = sorted(base.glob(name)) if pattern else [_tidy(base / name)]
         if not paths or not all(path.is_file() for path in paths):
             raise DataError(_missing(source, base / name))
         found.extend(paths)
     return found
+
+
+def _tidy(path: Path) -> Path:
+    """`study/../drugs.csv` as `drugs.csv`, where that is the same file."""
+    short = Path(normpath(path))
+    return short if path.exists() and short.exists() and short.samefile(path) else path
 
 
 def _missing(source: Source, path: Path) -> Finding:

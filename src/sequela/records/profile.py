@@ -15,7 +15,7 @@ import polars as pl
 from sequela.records.dates import FORMATS, formats_of, parse_date
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 Type = Literal["text", "integer", "number", "date", "category", "empty"]
 MOST_LEVELS: Final = 12
@@ -74,6 +74,11 @@ def plain(words: str) -> str:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", words)
     ascii_ = unicodedata.normalize("NFKD", spaced.replace("ß", "ss")).encode("ascii", "ignore").decode()
     return " ".join(re.findall(r"[a-z0-9]+", ascii_.lower()))
+
+
+def called(words: str, names: Collection[str]) -> bool:
+    """Whether a heading, made `plain`, is one of `names`, wherever its words are parted: `PgR` is `pgr`."""
+    return words in names or words.replace(" ", "") in {name.replace(" ", "") for name in names}
 
 
 def means(word: str, what: str) -> bool:

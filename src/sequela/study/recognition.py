@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from sequela.records.profile import means, plain, vocabulary
+from sequela.records.profile import called, means, plain, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -104,7 +104,7 @@ def _named(name: str, names: Sequence[str], where: str) -> tuple[float, str]:
     words = plain(name)
     if not words:
         return 0.0, ""
-    if words in names:
+    if called(words, names):
         return 3.0 if where == "its name" else 2.9, where
     padded = f" {words} "
     held = (other for other in names if f" {other} " in padded and len(other) > 2 and other not in _GENERIC)

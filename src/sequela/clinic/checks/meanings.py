@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from sequela.records.profile import means, plain, vocabulary
+from sequela.records.profile import called, means, plain, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,7 +39,7 @@ def concepts(fields: Iterable[str]) -> dict[str, str]:
     for field in fields:
         words = plain(field)
         for concept, names in known.items():
-            if words == plain(concept) or words in names:
+            if words == plain(concept) or called(words, names):
                 found.setdefault(concept, field)
     return found
 
