@@ -13,7 +13,7 @@ from sequela.clinic.rivals import lines_under
 from sequela.clinic.rules import read_rules
 from sequela.core.errors import UsageError
 from sequela.walk.explaining import explain_lines
-from sequela.walk.path import walk, walk_from
+from sequela.walk.path import read_sources, walk, walk_from
 from tests.conftest import TODAY
 
 KEYS = {
@@ -115,3 +115,31 @@ def test_how_long_records_last(tmp_path):
     ]
     assert lasted == [days for *_, days in rows]
     assert given["end_assumed"].to_list() == [False, True, False, True, True, False, True, False]
+
+
+def test_a_progression_that_was_treated_locally_plays_no_part(tmp_path):
+    """Radiosurgery soon after a progression in the brain: the switch to another drug has no progression behind it."""
+    directory = tmp_path / "study"
+    copy_template(directory)
+    rows = [
+        ("trastuzumab", "2020-03-01", "2020-08-01"),
+        ("radiosurgery", "2020-06-10", "2020-06-10"),
+        ("vinorelbine", "2020-08-10", "2020-12-01"),
+    ]
+    lines = [f"P01,{drug},{start},{end},other" for drug, start, end in rows]
+    (directory / "data" / "treatments.csv").write_text(
+        "\n".join(["patient,drug,start_date,end_date,stop_reason", *lines]) + "\n", "utf-8"
+    )
+    (directory / "data" / "progressions.csv").write_text("patient,date\nP01,2020-06-01\n", "utf-8")
+    study = sq.Study.read(directory)
+    tables = read_sources(study, lambda _: None)
+
+    def found(**keys):
+        base = read_rules("her2-abc")
+        mode = base.progression.model_copy(update={"mode": "and", "before_days": 100, **keys})
+        walked = walk_from(study, tables, base.model_copy(update={"progression": mode}), today=TODAY)
+        return walked.lines.sequences.table.height
+
+    assert found() == 2
+    assert found(local=("radiotherapy",)) == 1
+    assert found(local=("radiotherapy",), local_days=5) == 2

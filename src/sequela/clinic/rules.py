@@ -68,7 +68,8 @@ class Progression(_Part):
     no pause does. and: a new drug starts a line when a progression lies from `before_days` before its start to
     `after_days` after it. or: a new drug starts a line, and so does any drug outside the regimen after a progression.
     The same regimen after a progression stays the same line, unless `same_regimen` says otherwise. A line that goes on
-    for more than `beyond_days` after a progression is marked as treatment beyond progression.
+    for more than `beyond_days` after a progression is marked as treatment beyond progression. A progression that is
+    treated with one of `local` (radiotherapy, surgery) within `local_days` plays no part.
     """
 
     mode: Literal["drug", "pd", "and", "or"] = "drug"
@@ -76,6 +77,8 @@ class Progression(_Part):
     after_days: int = Field(default=30, ge=0)
     same_regimen: Literal["same line", "new line"] = "same line"
     beyond_days: int = Field(default=30, ge=0)
+    local: tuple[str, ...] = ()
+    local_days: int = Field(default=60, ge=0)
 
 
 class Classes(_Part):
@@ -164,7 +167,7 @@ def require_forward(rules: RuleSet) -> None:
     Raises:
         UsageError: X121.
     """
-    if not (rules.looks_back or rules.record.cycle_days):
+    if not (rules.looks_back or rules.record.cycle_days or rules.progression.local):
         return
     raise UsageError(
         Finding(
@@ -173,7 +176,7 @@ def require_forward(rules: RuleSet) -> None:
             f"the rule set {rules.name} has rules that look back",
             Where(field="rules"),
             allowed="without gap.restart, new_drug.after_toxicity_days, regimen.single_dose, companion.alone, "
-            "maintenance.sets, maintenance.new_line and record.cycle_days",
+            "maintenance.sets, maintenance.new_line, progression.local and record.cycle_days",
             remedy="use a study file (sequela run), or take these keys out",
         )
     )

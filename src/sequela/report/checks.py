@@ -41,7 +41,7 @@ def counts_table(findings: Sequence[Finding], banner: str | None = None) -> Tabl
         cells = (
             Cell(group[0].severity.capitalize()),
             *(Cell(str(n), n) for n in numbers),
-            Cell(group[0].message),
+            Cell(group[0].message[:1].upper() + group[0].message[1:]),
         )
         rows.append(Row(code, cells))
     columns = (

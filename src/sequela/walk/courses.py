@@ -62,7 +62,21 @@ def courses(study: Study, registry: Registry, rules: RuleSet, overrides: tuple[O
         else dated.rename(dict(zip(dated.columns, ("patient", "day"), strict=True)))
     )
     told = [(one.patient, one.day, one.decision) for one in overrides]
-    return Courses(grown, pl.DataFrame(told, schema=NO_COURSES.decisions.schema, orient="row"))
+    return Courses(
+        _systemic(grown, registry, rules),
+        pl.DataFrame(told, schema=NO_COURSES.decisions.schema, orient="row"),
+    )
+
+
+def _systemic(grown: pl.DataFrame, registry: Registry, rules: RuleSet) -> pl.DataFrame:
+    """The progressions without those that were treated locally."""
+    if not rules.progression.local:
+        return grown
+    rows = registry.treatments.filter(pl.col("agent").is_in(list(rules.progression.local)))
+    wait = pl.col("start") - pl.col("day")
+    treated = grown.join(rows.select("patient", "start"), on="patient")
+    treated = treated.filter((wait >= 0) & (wait <= rules.progression.local_days))
+    return grown.join(treated, on=["patient", "day"], how="anti", maintain_order="left")
 
 
 def override_findings(study: Study, registry: Registry, overrides: tuple[Override, ...]) -> Iterator[Finding]:
