@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from sequela.bench.pictures import Picture, grey
+from sequela.bench.pictures import Picture, grey, measurable, plateau
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 
@@ -104,14 +104,13 @@ def measure_blot(
         straighten: turn by up to three degrees so that bands lie level.
 
     Raises:
-        DataError: I102 lossy compression; I111 lanes or bands are not found as asked.
+        DataError: I102 lossy compression; I107 a mask; I111 lanes or bands are not found as asked.
     """
-    if any(finding.code == "I102" for finding in source.findings):
-        raise DataError([finding for finding in source.findings if finding.code == "I102"])
-    flat = grey(source)
+    flat = grey(measurable(source))
     values = flat.pixels.astype(float)
     is_dark = bool(np.mean(values) < np.median(values)) if dark is None else dark
-    full = values <= values.min() if is_dark and values.min() <= 0 else flat.clipped & (not is_dark)
+    cut = is_dark and (values.min() <= 0 or plateau(flat.pixels.max() - flat.pixels))
+    full = values <= values.min() if cut else flat.clipped & (not is_dark)
     signal = values.max() - values if is_dark else values - values.min()
     degrees = _tilt(signal) if straighten else 0.0
     signal, full = _turned(signal, degrees), _turned(full.astype(float), degrees) > 0.5

@@ -172,6 +172,12 @@ def from_labels(cells: NDArray[Any], nuclei: NDArray[Any] | None = None) -> Cell
         return Cells(np.zeros_like(whole), whole, (), "labels given")
     same_shape(cells=whole, nuclei=np.asarray(nuclei))
     raw = np.asarray(nuclei).astype(np.int64)
+    if not (raw > 0).any():
+        raise DataError(
+            Finding("I142", "error", "the label image names no nuclei", found=f"shape {raw.shape}",
+                    allowed="whole numbers, 0 the ground, rows x columns",
+                    remedy="export their labels, or leave `nuclei` out: the nucleus is then not measured")
+        )  # fmt: skip
     owner = np.zeros(int(raw.max()) + 1, np.int64)
     pairs, counts = np.unique(np.stack([raw[raw > 0], whole[raw > 0]]), axis=1, return_counts=True)
     order = np.argsort(counts, kind="stable")  # the largest share is written last

@@ -33,6 +33,20 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
     off = pl.col("row").is_null() | (pl.col("row") > height) | (pl.col("column") > width)
     numbered = pl.col("well").str.contains(r"^\d+$")  # a running number names a well, and no place
     twice = pl.struct("experiment", "plate", "well", "hours", "field").is_duplicated()
+    same = (
+        "experiment",
+        "plate",
+        "culture",
+        "role",
+        "agent",
+        "dose",
+        "hours",
+        "insert",
+        "field",
+        "replicate",
+    )
+    counted = ~wells & pl.any_horizontal(pl.col("replicate", "insert").is_not_null())
+    again = counted & pl.struct(same).is_duplicated()
     beyond = pl.col("saturated")
     over = beyond.is_not_null() | (pl.col("value") > ceiling if ceiling else pl.lit(value=False))
     most = (
@@ -50,6 +64,8 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
              "correct the well, or the size of the plates: [plates] wells"),
         Rule("B204", "the well is there more than once", wells & twice, "well", "each well once a time and field",
              "take the wrong rows out; none of them is used"),
+        Rule("B208", "the replicate is there more than once", again, "replicate", "each replicate once a dose and time",
+             "number the replicates apart, or take the wrong rows out; none of them is used"),
         Rule("B205", "a control has a dose", dosed, "dose", "dose 0", "correct the role or the dose"),
         Rule("B206", "the signal is above the ceiling of the reader", over, "value", most,
              "dilute and read again; the well is not used"),

@@ -7,13 +7,14 @@ differently are not used, shares of compartments are: they do not hang on the ex
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from sequela.bench.cells import Cells, find_cells, from_labels, same_shape
 from sequela.bench.localisation import MEASURES, Localised, doubtful_blur, localise, pooled_blur
-from sequela.bench.pictures import Picture, picture, read_picture
+from sequela.bench.pictures import Picture, copies, measurable, picture, read_picture
 from sequela.bench.tables import tabulated
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
@@ -21,7 +22,6 @@ from sequela.records.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from sequela.records.source import Kind
     from sequela.study.bench_images import Fluorescence
@@ -126,8 +126,14 @@ def _measured(
     taken: list[tuple[dict[str, Any], Picture, Picture | None, Cells]] = []
     lost: list[pl.DataFrame] = []
     findings: list[Finding] = []
+    shown = rows["picture" if assay.channels else "target"].to_list()
+    files = [(at, name) for at, name in enumerate(shown) if name and (base / name).is_file()]
+    twice = copies([(name, digest(base / name)) for _, name in files])
+    copied = {files[place][0]: finding for place, finding in twice.items()}
     for place, row in enumerate(rows.iter_rows(named=True)):
         try:
+            if place in copied:
+                raise DataError(copied[place])
             taken.append((row, *_taken(row, assay, base)))
         except DataError as fault:
             findings += [_of(finding, row) for finding in fault.findings]
@@ -150,8 +156,7 @@ def _measured(
 def _taken(row: dict[str, Any], assay: Fluorescence, base: Path) -> tuple[Picture, Picture | None, Cells]:
     """Target, nuclear stain and cells of one field."""
     target, nuclear, marker = _channels(row, assay, base)
-    if any(finding.code == "I102" for finding in target.findings):
-        raise DataError([finding for finding in target.findings if finding.code == "I102"])
+    measurable(target)
     if row["cells"] is not None:
         nuclei = read_picture(base / row["nuclei"]).pixels if row["nuclei"] is not None else None
         found = from_labels(read_picture(base / row["cells"]).pixels, nuclei)
@@ -223,8 +228,11 @@ def _cells(row: dict[str, Any], measured: Localised, schema: Any) -> pl.DataFram
 def _of(finding: Finding, row: dict[str, Any]) -> Finding:
     """The finding with its field: the picture, the culture, the line of the table where no picture is named."""
     where = finding.where
-    labels = row["cells"] if finding.code == "I142" else None
-    file = where.file or labels or row["target"] or row["picture"] or row["_file"]
+    kind = "nuclei" if "nuclei" in finding.message else "cells"
+    labels = row[kind] if finding.code == "I142" else None
+    own = {Path(row[name]).name: row[name] for name in PICTURES if row[name]}  # as the table names them
+    named = own.get(where.file, where.file) if where.file else None
+    file = named or labels or row["target"] or row["picture"] or row["_file"]
     return replace(finding, where=replace(where, file=file, culture=row["culture"]))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TURNED: Final = 0.5  # the turned plate is this much nearer to the others of its assay: it was turned
 OTHERS: Final = 2  # plates to compare with
+ALIKE: Final = 8  # different values, from which two equal plates are one
 WELLS: Final = 3  # on each side, for an edge
 
 
@@ -55,20 +56,22 @@ def normalised(frame: pl.DataFrame, assay: str) -> tuple[pl.DataFrame, tuple[Fin
 
     Wells without a control of their culture on their plate are marked unused (B230); a plate without blanks is
     taken as it is, which a note says (B231); controls that are not above the blanks make the plate unusable
-    (B232). Without plates the experiment takes the plate's place.
+    (B232). Plates that are called alike in two experiments are two plates; without plates the experiment takes
+    the plate's place.
     """
-    place = pl.coalesce("plate", "experiment", pl.lit("")).alias("_place")
-    told = frame.with_columns(place)
+    told = frame.with_columns(place_of())
     used = told.filter(pl.col("unused").is_null())
     blanks = (
         used.filter(pl.col("role") == "blank")
-        .group_by("_place", "hours")
+        .group_by("_place", "_day", "hours")
         .agg(pl.col("value").mean().alias("_blank"))
     )
-    joined = told.join(blanks, on=["_place", "hours"], how="left", nulls_equal=True, maintain_order="left")
+    joined = told.join(
+        blanks, on=["_place", "_day", "hours"], how="left", nulls_equal=True, maintain_order="left"
+    )
     joined = joined.with_columns((pl.col("value") - pl.col("_blank").fill_null(0.0)).alias("signal"))
     fine = joined.filter(pl.col("unused").is_null() & (pl.col("role") == "control"))
-    keys = ["_place", "hours", "culture"]
+    keys = ["_place", "_day", "hours", "culture"]
     controls = fine.group_by(keys).agg(pl.col("signal").median().alias("_control"))
     joined = joined.join(controls, on=keys, how="left", nulls_equal=True, maintain_order="left")
     relative = pl.when(pl.col("_control") > 0).then(pl.col("signal") / pl.col("_control"))
@@ -80,8 +83,23 @@ def normalised(frame: pl.DataFrame, assay: str) -> tuple[pl.DataFrame, tuple[Fin
     )  # fmt: skip
     result = joined.with_columns(
         relative.alias("relative"), pl.coalesce("unused", reason).alias("unused")
-    ).drop("_place", "_blank", "_control")
+    ).drop("_place", "_day", "_blank", "_control")
     return result, findings
+
+
+def place_of() -> list[Any]:
+    """`_place` and `_day`: plate and experiment of a well.
+
+    Wells that name no experiment are of their plate's; where that has several, the plate is taken as one.
+    """
+    known = pl.col("experiment")
+    several = (known.drop_nulls().n_unique() > 1) & known.is_null().any()
+    only = known.drop_nulls().first()
+    day = pl.when(pl.col("plate").is_null()).then(known).otherwise(
+        pl.when(several.over("plate")).then(None).otherwise(pl.coalesce(known, only.over("plate")))
+    )  # fmt: skip
+    place = pl.coalesce("plate", "experiment", pl.lit(""))
+    return [place.alias("_place"), day.fill_null("").alias("_day")]
 
 
 def _faults(joined: pl.DataFrame, needy: Any, assay: str) -> tuple[Finding, ...]:
@@ -93,17 +111,17 @@ def _faults(joined: pl.DataFrame, needy: Any, assay: str) -> tuple[Finding, ...]
          "look whether the layout is swapped or turned; the wells are not used"),
     ):  # fmt: skip
         rows = joined.filter(bad)
-        for (place, culture), part in rows.group_by(["_place", "culture"], maintain_order=True):
+        for (place, _, culture), part in rows.group_by(["_place", "_day", "culture"], maintain_order=True):
             words = message.format(place=place or assay, culture=culture)
             where = Where(part["_file"][0], part["_line"][0], f"{place or assay}", culture=str(culture))
             allowed = "untreated wells on the same plate"
             findings.append(Finding(code, "error", words, where, f"{part.height} wells", allowed, remedy))
     bare = joined.filter(pl.col("_blank").is_null() & pl.col("unused").is_null())
     if not bare.is_empty():
-        places = bare["_place"].unique(maintain_order=True)
+        bare, every = (part.select("_place", "_day").n_unique() for part in (bare, joined))
         message = f"`{assay}` has plates without blanks: their signal is taken as it is"
         findings.append(
-            Finding("B231", "note", message, Where(field="role"), f"{len(places)} of {joined['_place'].n_unique()}",
+            Finding("B231", "note", message, Where(field="role"), f"{bare} of {every}",
                     "wells with the role blank", "counts need none; absorbance does")
         )  # fmt: skip
     return tuple(findings)
@@ -113,16 +131,50 @@ def quality(frame: pl.DataFrame, plates: Plates) -> tuple[tuple[Quality, ...], t
     """Every plate of an assay judged, with findings for those beyond the limits of `[plates]` (B240 to B244)."""
     found: list[Quality] = []
     findings: list[Finding] = []
-    named = frame.filter(pl.col("plate").is_not_null() & pl.col("unused").is_null())
-    parts = list(named.group_by(["plate", "hours"], maintain_order=True))
+    named = frame.with_columns(place_of()).filter(pl.col("plate").is_not_null() & pl.col("unused").is_null())
+    groups = named.group_by(["plate", "_day", "hours"], maintain_order=True)
+    parts = [((plate, day, hours), rows) for (plate, day, hours), rows in groups]
     held = [_held(rows) for _, rows in parts]
-    for place, ((plate, hours), rows) in enumerate(parts):
-        others = [held[i] for i, ((_, when), _) in enumerate(parts) if i != place and when == hours]
+    for place, ((plate, day, hours), rows) in enumerate(parts):
+        others = [held[i] for i, ((_, _, when), _) in enumerate(parts) if i != place and when == hours]
         turned = _turned(held[place], others, *SHAPES[plates.wells])
-        one = _judge(str(plate), hours if isinstance(hours, float) else None, rows, plates, turned)
+        one = _judge(str(plate), str(day), hours if isinstance(hours, float) else None, rows, plates, turned)
         found.append(one)
-        findings.extend(_limits(one, plates, rows))
+        findings.extend(
+            _limits(one, plates, rows, alike=len({on for (own, on, _), _ in parts if own == plate}) > 1)
+        )
     return tuple(found), _over_times(findings)
+
+
+def copied(frame: pl.DataFrame, assay: str) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
+    """Plates (or experiments) whose readings are those of another, one by one: none of them is used (B245).
+
+    Readings are compared by what they hold and in their order; fewer than eight, or only a few values, may be equal
+    by chance.
+    """
+    parts: dict[tuple[Any, ...], list[tuple[str, str, pl.DataFrame]]] = {}
+    told = frame.with_row_index("_at").with_columns(place_of())
+    named = told.filter(pl.col("unused").is_null() & (pl.col("_place") != ""))
+    for (place, day), rows in named.group_by(["_place", "_day"], maintain_order=True):
+        values = tuple(rows["value"])
+        if len(set(values)) >= ALIKE:
+            parts.setdefault(values, []).append((str(place), str(day), rows))
+    message = "the readings are those of another plate or experiment, one by one"
+    findings: list[Finding] = []
+    lost: list[int] = []
+    for equal in parts.values():
+        if len(equal) < 2:
+            continue
+        names = [place if day in ("", place) else f"{place} of experiment {day}" for place, day, _ in equal]
+        for own, (_, _, rows) in zip(names, equal, strict=True):
+            others = ", ".join(name for name in names if name != own)
+            where = Where(rows["_file"][0], rows["_line"][0], own)
+            found = f"{rows.height} readings of {own}, the same as {others}"
+            findings.append(Finding("B245", "error", f"`{assay}`: {message}", where, found, "readings of its own",
+                                    "take the copy out, or give its own file; none of them is used"))  # fmt: skip
+            lost += rows["_at"].to_list()
+    marked = pl.when(told["_at"].is_in(lost)).then(pl.lit(message)).otherwise(pl.col("unused"))
+    return frame.with_columns(marked.alias("unused")), tuple(findings)
 
 
 def _over_times(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -136,7 +188,9 @@ def _over_times(findings: list[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates, turned: float) -> Quality:
+def _judge(
+    plate: str, day: str, hours: float | None, rows: pl.DataFrame, plates: Plates, turned: float
+) -> Quality:
     controls, blanks = rows.filter(pl.col("role") == "control"), rows.filter(pl.col("role") == "blank")
     low = rows.filter(pl.col("role") == "positive") if blanks.is_empty() else blanks
     cv = max(
@@ -148,9 +202,8 @@ def _judge(plate: str, hours: float | None, rows: pl.DataFrame, plates: Plates, 
     row, column = seen["row"].to_numpy(), seen["column"].to_numpy()
     against = _against_equals(seen)
     outer = (row == 1) | (row == height) | (column == 1) | (column == width)
-    experiment = rows["experiment"].drop_nulls()
     return Quality(
-        plate, experiment[0] if len(experiment) else "", hours, rows.height, blanks.height, controls.height,
+        plate, day, hours, rows.height, blanks.height, controls.height,
         _z_prime(controls["value"].to_numpy(), low["value"].to_numpy()), cv, _edge(against, outer),
         _trend(against, row, height), _trend(against, column, width), turned,
     )  # fmt: skip
@@ -224,8 +277,10 @@ def _turned(own: Held, others: list[Held], height: int, width: int) -> float:
     return turned / lies if lies > 0 else math.nan
 
 
-def _limits(one: Quality, plates: Plates, rows: pl.DataFrame) -> list[Finding]:
-    where = Where(rows["_file"][0], None, one.plate)
+def _limits(one: Quality, plates: Plates, rows: pl.DataFrame, *, alike: bool) -> list[Finding]:
+    """`alike`: plates of other experiments have its name."""
+    name = f"{one.plate} of experiment {one.experiment}" if alike else one.plate
+    where = Where(rows["_file"][0], None, name)
     tests: list[tuple[str, bool, str, str, str, str]] = [
         ("B240", one.z_prime < plates.z_prime, "controls and blanks of `{}` do not stand apart",
          f"Z' {one.z_prime:.2f}", f"Z' of {plates.z_prime:g} or more", "look at the wells; repeat the plate"),
@@ -241,7 +296,7 @@ def _limits(one: Quality, plates: Plates, rows: pl.DataFrame) -> list[Finding]:
          "compare the plate with its layout; nothing was turned"),
     ]  # fmt: skip
     return [
-        Finding(code, "warning", message.format(one.plate), where, found, allowed, remedy)
+        Finding(code, "warning", message.format(name), where, found, allowed, remedy)
         for code, bad, message, found, allowed, remedy in tests
         if bad
     ]

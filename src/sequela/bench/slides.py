@@ -13,7 +13,7 @@ import polars as pl
 from sequela.bench.biopsies import SCORES, Biopsies, biopsies
 from sequela.bench.cells import find_cells, from_labels
 from sequela.bench.membranes import Membranes, membrane_score
-from sequela.bench.pictures import Picture, read_picture
+from sequela.bench.pictures import Picture, copies, read_picture
 from sequela.bench.stains import Stained, separate
 from sequela.bench.tables import tabulated
 from sequela.core.errors import DataError
@@ -82,20 +82,36 @@ def slides(name: str, assay: Slides, base: Path) -> Read:
     """The biopsies of an assay, called by the edition's table.
 
     Raises:
-        DataError: the table cannot be used as a whole; I160, a patient has several biopsies of one time.
+        DataError: the table cannot be used as a whole.
     """
     read = tabulated(name, assay, FIELDS, ("patient", "time"), base, RULES)
     own = pl.when(pl.col("exclude").is_not_null()).then(pl.lit("excluded: ") + pl.col("exclude"))
     untimed = pl.when(pl.col("time").is_null()).then(pl.lit("neither before nor after"))
     nobody = pl.when(pl.col("patient").is_null()).then(pl.lit("of no patient"))
     frame = read.frame.with_columns(pl.coalesce(own, nobody, untimed).alias("unused"))
+    frame, several = _several(frame)
     used = frame.filter(pl.col("unused").is_null())
     kept = [column for column in FIELDS if column not in OPTIONAL or used[column].is_not_null().any()]
     found = biopsies(used.select(kept), assay.edition)
     seen, faults = _seen(used, assay, base)
     hashes = dict(read.sha256) | {slide.source.name: slide.source.sha256 for slide in seen}
-    findings = (*read.findings, *found.findings, *_unread(used), *faults, *_apart(used, seen))
+    findings = (*read.findings, *several, *found.findings, *_unread(used), *faults, *_apart(used, seen))
     return Read(_with_measured(frame, seen), found, seen, findings, hashes)
+
+
+def _several(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
+    """Biopsies of one patient and time, where there are several: none is chosen, and none is averaged (I160)."""
+    message = "a patient has several biopsies of one time"
+    fine = pl.col("unused").is_null()
+    twice = fine & (pl.len().over("patient", "time", fine) > 1)
+    findings = [
+        Finding("I160", "error", message, Where(rows["_file"][0], rows["_line"][0], "time", patient=str(patient)),
+                f"{rows.height} of {time}, lines {', '.join(map(str, rows['_line']))}", "one row a patient and time",
+                "say which counts: `exclude` the others with a reason; none of them is used")
+        for (patient, time), rows in frame.filter(twice).group_by(["patient", "time"], maintain_order=True)
+    ]  # fmt: skip
+    marked = pl.when(twice).then(pl.lit(message)).otherwise("unused")
+    return frame.with_columns(marked.alias("unused")), findings
 
 
 def _with_measured(frame: pl.DataFrame, seen: tuple[Slide, ...]) -> pl.DataFrame:
@@ -162,7 +178,11 @@ def _seen(used: pl.DataFrame, assay: Slides, base: Path) -> tuple[tuple[Slide, .
         findings += [_of(finding, row) for finding in stained.findings if finding.code != "I103"]
         findings += [_of(finding, row) for finding in (membranes.findings if membranes else ())]
         found.append(Slide(row["patient"], row["time"], source, stained, membranes))
-    return tuple(found), findings
+    twice = copies([(slide.source.name, slide.source.sha256) for slide in found])
+    findings += [
+        replace(one, where=replace(one.where, patient=found[at].patient)) for at, one in twice.items()
+    ]
+    return tuple(slide for at, slide in enumerate(found) if at not in twice), findings
 
 
 def _membranes(row: Mapping[str, Any], assay: Slides, stained: Stained, base: Path) -> Membranes | None:

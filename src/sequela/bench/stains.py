@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sequela.bench.pictures import measurable
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 
@@ -46,11 +47,9 @@ def separate(
         white: light without tissue; the 99.5th percentile of each colour by default.
 
     Raises:
-        DataError: I170, no colour picture; I102, lossy compression.
+        DataError: I170, no colour picture; I102, lossy compression; I107, a few colours.
     """
-    lossy = [finding for finding in source.findings if finding.code == "I102"]
-    if lossy:
-        raise DataError(lossy)
+    measurable(source)
     if source.pixels.ndim != 3 or source.pixels.shape[-1] != 3:
         raise DataError(
             Finding("I170", "error", "stains are separated in a colour picture", Where(source.name or None),

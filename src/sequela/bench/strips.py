@@ -14,10 +14,11 @@ import polars as pl
 from sequela.bench.bands import band_table, normalised_bands
 from sequela.bench.blots import Blot, measure_blot
 from sequela.bench.fractions import purify
-from sequela.bench.pictures import read_picture
+from sequela.bench.pictures import copies, read_picture
 from sequela.bench.tables import tabulated
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
+from sequela.records.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,10 +132,14 @@ def _measured(
     parts: list[pl.DataFrame] = [frame.filter(pl.col("picture").is_null())]
     strips: list[Strip] = []
     findings: list[Finding] = []
-    for (picture,), rows in frame.filter(pl.col("picture").is_not_null()).group_by(
-        ["picture"], maintain_order=True
-    ):
+    pictured = frame.filter(pl.col("picture").is_not_null())
+    names = [str(name) for name in pictured["picture"].unique(maintain_order=True)]
+    files = [(name, digest(base / name)) for name in names if (base / name).is_file()]
+    twice = {finding.where.file: finding for finding in copies(files).values()}
+    for (picture,), rows in pictured.group_by(["picture"], maintain_order=True):
         try:
+            if copy := twice.get(str(picture)):
+                raise DataError(copy)
             strip = _strip(str(picture), rows, assay, base)
         except DataError as fault:
             findings += [_at(finding, str(picture)) for finding in fault.findings]

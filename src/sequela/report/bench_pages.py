@@ -316,5 +316,5 @@ def lines_of(contents: tuple[BenchContent, ...]) -> tuple[str, ...]:
             title = _title(content)
             for one in content.comparisons.recommended:
                 effect = replace(one.effect, name=f"{labels[one.condition]} against {labels[one.reference]}")
-                found.append(f"{title}: {effect} (n = {one.n[0]} experiments)")
+                found.append(f"{title}: {effect} (n = {one.n[0]} experiment{'s' * (one.n[0] != 1)})")
     return tuple(found)

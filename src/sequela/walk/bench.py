@@ -12,7 +12,7 @@ from sequela.bench.checks import marked
 from sequela.bench.cultures import recognise, seen
 from sequela.bench.exposures import in_words, residues, same_unit, sequences
 from sequela.bench.growth import missing_times
-from sequela.bench.plates import normalised, quality
+from sequela.bench.plates import copied, normalised, quality
 from sequela.bench.tables import observed
 from sequela.core.errors import DataError
 from sequela.report.bench_content import Account, Who
@@ -88,9 +88,10 @@ def _assay(
 ) -> tuple[pl.DataFrame, tuple[Quality, ...], Mapping[str, str], list[Finding]]:
     read = observed(name, assay, protocol.plates, base_of(study))
     frame, rows = marked(read.frame, protocol.plates, assay.ceiling)
+    frame, copies = copied(frame, name)
     frame, doses = same_unit(frame, assay, protocol.agents)
     frame, people = recognise(frame, protocol.cultures, name)
-    findings = [*read.findings, *rows, *doses]
+    findings = [*read.findings, *rows, *copies, *doses]
     if assay.kind == "growth":
         frame = frame.with_columns(
             pl.col("value").alias("signal"), pl.lit(None, pl.Float64).alias("relative")

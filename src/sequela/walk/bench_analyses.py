@@ -11,6 +11,7 @@ import polars as pl
 
 from sequela.bench import readouts
 from sequela.bench.exposures import residues
+from sequela.bench.plates import place_of
 from sequela.core.errors import DataError
 from sequela.core.estimate import Estimate
 from sequela.core.finding import Finding, Where
@@ -466,13 +467,14 @@ def _drawn(label: str, fit: Fit, analysis: DoseResponse) -> DoseCurve:
 
 def _plates(analysis: Quality, benched: Benched) -> Judged:
     assay = benched.protocol.assays[analysis.assay]
-    frame, found = benched.frames[analysis.assay], benched.qualities[analysis.assay]
+    frame, found = benched.frames[analysis.assay].with_columns(place_of()), benched.qualities[analysis.assay]
     height, width = SHAPES[benched.protocol.plates.wells]
     maps: list[PlateMap] = []
     for one in found:
         same = pl.col("hours").is_null() if one.hours is None else pl.col("hours") == one.hours
         rows = frame.filter(
             (pl.col("plate") == one.plate)
+            & (pl.col("_day") == one.experiment)
             & same
             & pl.col("row").is_not_null()
             & pl.col("value").is_not_null()

@@ -137,6 +137,61 @@ def test_a_plate_without_its_control_is_not_lent_another_s(tmp_path):
     assert "3 shared experiments" in one.effect.reason
 
 
+def test_plates_of_one_name_have_their_own_controls(tmp_path):
+    def spoiled(rows):
+        for row in rows:
+            if row[0] == "2":
+                row[6] = f"{0.1 + 3 * (float(row[6]) - 0.1):.4f}"  # another day, a brighter reader
+            row[1] = "p"
+        return rows
+
+    protocol = study(tmp_path, wells(change=spoiled))
+    assert codes(protocol) == set()
+    frame = walk_bench(protocol).frames["viability"]
+    relative = frame.filter((frame["culture"] == "A") & (frame["dose"] == 1))["relative"]
+    assert relative.to_list() == pytest.approx([0.6] * 6, rel=0.08)
+
+    def without(rows):
+        return [row for row in spoiled(rows) if not (row[0] == "3" and row[3] == "A" and row[5] == "0")]
+
+    (finding,) = [
+        one for one in walk_bench(study(tmp_path, wells(change=without))).findings if one.code == "B230"
+    ]
+    assert (finding.where.culture, finding.found) == ("A", "4 wells")
+
+
+def test_a_plate_of_two_experiments_shares_blanks_that_name_none(tmp_path):
+    def shared(rows):
+        for row in rows:
+            row[1] = "p1"
+            row[2] = f"{chr(ord(row[2][0]) + 2 * (int(row[0]) - 1))}{row[2][1:]}"
+            row[0] = row[0] if row[4] != "blank" else ""
+        return rows
+
+    assert "B231" not in codes(study(tmp_path, wells(2, change=shared)))
+
+
+def test_a_plate_that_is_copied_is_no_second_experiment(tmp_path):
+    rows = wells()
+    copied = [[("2" if row[0] == "2" else row[0]), *row[1:6], other[6] if row[0] == "2" else row[6]]
+              for row, other in zip(rows, rows[:15] * 3, strict=True)]  # fmt: skip
+    protocol = study(tmp_path, copied)
+    findings = [one for one in walk_bench(protocol).findings if one.code == "B245"]
+    assert [finding.severity for finding in findings] == ["error", "error"]
+    assert findings[0].found == "15 readings of p1 of experiment 1, the same as p2 of experiment 2"
+    assert unused(protocol).height == 30
+
+
+def test_a_replicate_that_is_there_twice(tmp_path):
+    rows = [["1", "A", str(dose), str(number), "1.0"] for dose in (0, 1) for number in (1, 2)]
+    protocol = study(
+        tmp_path, [*rows, rows[3]], header=("experiment", "culture", "dose", "replicate", "value")
+    )
+    findings = [one for one in walk_bench(protocol).findings if one.code == "B208"]
+    assert [finding.where.line for finding in findings] == [5, 6]
+    assert unused(protocol).height == 2
+
+
 def test_controls_and_blanks_that_are_swapped(tmp_path):
     def swap(rows):
         for row in rows:

@@ -5,7 +5,6 @@ import pytest
 
 import sequela as sq
 from sequela.bench.stains import H_DAB
-from sequela.core.errors import DataError
 from sequela.virtual.pictures import invented_slide
 from sequela.walk.bench import walk_bench
 
@@ -84,8 +83,12 @@ def test_a_biopsy_of_no_time_is_in_no_pair_and_counted(tmp_path):
 
 
 def test_two_biopsies_of_one_time_are_not_averaged(tmp_path):
-    with pytest.raises(DataError, match="I160"):
-        walk_bench(write(tmp_path, TABLE_1 + "\n1,before,80,80,1+,20,amplified"))
+    study = write(tmp_path, TABLE_1 + "\n1,before,80,80,1+,20,amplified")
+    (finding,) = [one for one in walk_bench(study).findings if one.code == "I160"]
+    assert (finding.where.patient, finding.where.line, finding.found) == ("1", 2, "2 of before, lines 2, 10")
+    result = sq.run(study)
+    assert result.contents[0].found.changes["patient"].to_list() == ["2", "3", "4"]
+    assert "a patient has several biopsies of one time" in [row.label for row in result.tables["rows"].rows]
     left_out = TABLE_1.replace("\n", ",\n") + ",\n1,before,80,80,1+,20,amplified,core too small"
     assert "I160" not in found(write(tmp_path, left_out, HEADER + ",exclude"))
 

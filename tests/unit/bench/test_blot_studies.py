@@ -195,15 +195,48 @@ def test_a_saturated_band_is_a_lower_limit_and_not_used(tmp_path):
     assert set(frame.filter(frame["culture"] == "CTR")["unused"]) == {"saturated: at least this much"}
 
 
+def test_saturation_below_the_limit_of_the_file_is_seen(tmp_path):
+    from PIL import Image
+
+    rows = taken(tmp_path)
+    assert not {"I104", "I105", "I112"} & set(found(write(tmp_path, rows, PICTURES, SHOWN)))
+    pixels = np.asarray(Image.open(tmp_path / "blot2.png"))
+    for name, cut in (
+        ("blot1.png", pixels),
+        ("blot2.png", pixels.max() - pixels),
+    ):  # bright bands, dark bands
+        level = int(np.quantile(pixels, 0.98)) if name == "blot1.png" else int(np.quantile(cut, 0.02))
+        cut = np.minimum(cut, level) if name == "blot1.png" else np.maximum(cut, level)
+        Image.fromarray(cut.astype(np.uint16)).save(tmp_path / name)
+    findings = [one for one in walk_bench(sq.Study.read(tmp_path)).findings if one.code == "I112"]
+    assert {finding.where.file for finding in findings} == {"blot1.png", "blot2.png"}
+
+
+def test_one_picture_is_one_experiment(tmp_path):
+    rows = taken(tmp_path)
+    (tmp_path / "blot2.png").write_bytes((tmp_path / "blot1.png").read_bytes())
+    study = write(tmp_path, rows, PICTURES, SHOWN)
+    findings = [one for one in walk_bench(study).findings if one.code == "I108"]
+    assert {finding.where.file for finding in findings} == {"blot1.png", "blot2.png"}
+    assert findings[0].found == "the same as blot2.png"
+    assert walk_bench(study).frames["her2"]["unused"].drop_nulls().len() == 6
+
+
 @pytest.mark.parametrize(
-    ("name", "code"), [("blot2.jpg", "I102"), ("absent.png", "I101"), ("words.png", "I101")]
-)
+    ("name", "code"),
+    [("blot2.jpg", "I102"), ("renamed.png", "I102"), ("packed.tif", "I102"), ("mask.png", "I107"),
+     ("absent.png", "I101"), ("words.png", "I101")],
+)  # fmt: skip
 def test_a_picture_that_cannot_be_measured_takes_its_lanes_only(tmp_path, name, code):
     from PIL import Image
 
     rows = taken(tmp_path)
     Image.open(tmp_path / "blot2.png").convert("L").save(tmp_path / "blot2.jpg")
     (tmp_path / "words.png").write_text("no picture", encoding="utf-8")
+    (tmp_path / "renamed.png").write_bytes((tmp_path / "blot2.jpg").read_bytes())
+    Image.open(tmp_path / "blot2.jpg").save(tmp_path / "packed.tif", compression="jpeg")
+    pixels = np.asarray(Image.open(tmp_path / "blot2.png"))
+    Image.fromarray(pixels > pixels.mean()).save(tmp_path / "mask.png")
     rows = [[row[0], name if row[1] == "blot2.png" else row[1], *row[2:]] for row in rows]
     study = write(tmp_path, rows, PICTURES, SHOWN)
     finding = found(study)[code]
@@ -218,7 +251,7 @@ def test_eight_bits_and_lanes_that_are_not_there(tmp_path):
     rows = taken(tmp_path)
     for e in (1, 2, 3):
         pixels = np.asarray(Image.open(tmp_path / f"blot{e}.png")).astype(float)
-        Image.fromarray((pixels / 256).astype(np.uint8)).save(tmp_path / f"blot{e}.png")
+        Image.fromarray((255 * pixels / pixels.max()).astype(np.uint8)).save(tmp_path / f"blot{e}.png")
     rows.append(["1", "blot1.png", "4", "TP"])
     study = write(tmp_path, rows, PICTURES, f"{SHOWN}\nlanes = 3")
     assert found(study)["I103"].where.file.startswith("blot")

@@ -148,7 +148,10 @@ def test_intensities_of_mixed_exposures_are_refused_and_shares_are_not(tmp_path,
         ("target", "absent.png", "I101"),
         ("target", "lossy.jpg", "I102"),
         ("target", "small.png", "I140"),
+        ("target", "renamed.png", "I102"),
+        ("target", "mask.png", "I107"),
         ("cells", "empty.png", "I142"),
+        ("nuclei", "empty.png", "I142"),
         ("cells", "", "I146"),
     ],
 )
@@ -156,6 +159,8 @@ def test_a_field_that_cannot_be_measured_is_named_and_left_out(tmp_path, fields,
     from PIL import Image
 
     Image.new("L", (192, 192), 5).save(tmp_path / "lossy.jpg")
+    (tmp_path / "renamed.png").write_bytes((tmp_path / "lossy.jpg").read_bytes())
+    Image.fromarray(np.eye(192, dtype=bool)).save(tmp_path / "mask.png")
     Image.fromarray(np.full((20, 20), 500, np.uint16)).save(tmp_path / "small.png")
     Image.fromarray(np.zeros((192, 192), np.uint16)).save(tmp_path / "empty.png")
     fields[0][HEADER.index(column)] = name
@@ -166,6 +171,12 @@ def test_a_field_that_cannot_be_measured_is_named_and_left_out(tmp_path, fields,
     frame = walk_bench(study).frames["her2"]
     assert frame.filter(frame["unused"] == f"the field cannot be measured ({code})").height == 1
     assert sq.run(study).contents[0].comparisons.recommended[0].n == (2, 2)
+
+
+def test_one_picture_is_one_field(tmp_path, fields):
+    fields[2][5] = fields[0][5]
+    findings = [one for one in walk_bench(write(tmp_path, fields)).findings if one.code == "I108"]
+    assert [finding.where.file for finding in findings] == [fields[0][5]] * 2
 
 
 def test_saturated_cells_are_said_with_their_field(tmp_path, fields):

@@ -125,7 +125,10 @@ def mixed_effects(
     logs = np.zeros(len(plan.terms))
     try:
         for _ in range(ROUNDS):
-            found = _variances(_linearised(plan, values), logs)
+            linear = _linearised(plan, values)
+            if not np.isfinite(linear.x).all():  # a slope without end
+                return "the doses do not determine the curves of every group"
+            found = _variances(linear, logs)
             nearer = _descended(plan, values, found)
             moved = np.abs(nearer - values).max()
             change = np.abs(np.maximum(found, NONE) - np.maximum(logs, NONE)).max(initial=0.0)
@@ -171,7 +174,8 @@ def _residuals(plan: _Plan, values: Array) -> tuple[Array, Array]:
 
 
 def _linearised(plan: _Plan, values: Array) -> _Linear:
-    residual, slope = _residuals(plan, values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual, slope = _residuals(plan, values)
     q, r = np.linalg.qr(slope)
     held = np.einsum("cnp,cn->cp", q, residual)
     design = plan.design.reshape(len(r), -1, plan.design.shape[1])
@@ -234,6 +238,8 @@ def _descended(plan: _Plan, values: Array, logs: Array) -> Array:
     """beta with the effects at the least penalised sum of squares, by steps that are halved until it falls."""
     for _ in range(STEPS):
         linear = _linearised(plan, values)
+        if not np.isfinite(linear.x).all():
+            break
         weights = np.concatenate(
             [np.zeros(plan.sizes[0]), np.repeat(linear.scale / np.exp(logs), plan.sizes[1:])]
         )
