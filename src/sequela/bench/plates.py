@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from sequela.bench.exchanges import exchanged, medians
 from sequela.core.finding import Finding, Where
 from sequela.records.grids import SHAPES
 
@@ -128,21 +129,22 @@ def _faults(joined: pl.DataFrame, needy: Any, assay: str) -> tuple[Finding, ...]
 
 
 def quality(frame: pl.DataFrame, plates: Plates) -> tuple[tuple[Quality, ...], tuple[Finding, ...]]:
-    """Every plate of an assay judged, with findings for those beyond the limits of `[plates]` (B240 to B244)."""
+    """Every plate of an assay judged, with findings for those beyond the limits of `[plates]` (B240 to B246)."""
     found: list[Quality] = []
     findings: list[Finding] = []
     named = frame.with_columns(place_of()).filter(pl.col("plate").is_not_null() & pl.col("unused").is_null())
     groups = named.group_by(["plate", "_day", "hours"], maintain_order=True)
     parts = [((plate, day, hours), rows) for (plate, day, hours), rows in groups]
     held = [_held(rows) for _, rows in parts]
+    middles = [medians(rows) for _, rows in parts]
     for place, ((plate, day, hours), rows) in enumerate(parts):
-        others = [held[i] for i, ((_, _, when), _) in enumerate(parts) if i != place and when == hours]
-        turned = _turned(held[place], others, *SHAPES[plates.wells])
+        others = [i for i, ((_, _, when), _) in enumerate(parts) if i != place and when == hours]
+        turned = _turned(held[place], [held[i] for i in others], *SHAPES[plates.wells])
         one = _judge(str(plate), str(day), hours if isinstance(hours, float) else None, rows, plates, turned)
         found.append(one)
-        findings.extend(
-            _limits(one, plates, rows, alike=len({on for (own, on, _), _ in parts if own == plate}) > 1)
-        )
+        alike = len({on for (own, on, _), _ in parts if own == plate}) > 1
+        swapped = exchanged(middles[place], [middles[i] for i in others]) if not turned < TURNED else None
+        findings.extend(_limits(one, plates, rows, swapped, alike=alike))
     return tuple(found), _over_times(findings)
 
 
@@ -277,8 +279,10 @@ def _turned(own: Held, others: list[Held], height: int, width: int) -> float:
     return turned / lies if lies > 0 else math.nan
 
 
-def _limits(one: Quality, plates: Plates, rows: pl.DataFrame, *, alike: bool) -> list[Finding]:
-    """`alike`: plates of other experiments have its name."""
+def _limits(
+    one: Quality, plates: Plates, rows: pl.DataFrame, swapped: tuple[str, str, float] | None, *, alike: bool
+) -> list[Finding]:
+    """`swapped`: two cultures that seem exchanged; `alike`: plates of other experiments have its name."""
     name = f"{one.plate} of experiment {one.experiment}" if alike else one.plate
     where = Where(rows["_file"][0], None, name)
     tests: list[tuple[str, bool, str, str, str, str]] = [
@@ -294,6 +298,10 @@ def _limits(one: Quality, plates: Plates, rows: pl.DataFrame, *, alike: bool) ->
         ("B244", one.turned < TURNED, "`{}` looks turned by 180 degrees",
          f"turned, its distance from the other plates falls to {one.turned:.0%}", "as in the layout",
          "compare the plate with its layout; nothing was turned"),
+        ("B246", swapped is not None, "two cultures of `{}` look exchanged",
+         "" if swapped is None else f"with {swapped[0]} and {swapped[1]} exchanged, its distance from the other plates "
+         f"falls to {swapped[2]:.0%}", "as in the layout",
+         "compare the plate with its layout; nothing was exchanged, and the wells are used as they are named"),
     ]  # fmt: skip
     return [
         Finding(code, "warning", message.format(name), where, found, allowed, remedy)

@@ -155,12 +155,16 @@ def run(
 def _run_bench(
     study: Study, directory: Path | None, clock: datetime, progress: Callable[[str], None]
 ) -> Result:
+    from sequela.core.errors import DataError
     from sequela.walk.bench import walk_bench
-    from sequela.walk.bench_outputs import bench_manifest, estimated, frames, pages_of
+    from sequela.walk.bench_outputs import bench_manifest, estimated, first_errors, frames, pages_of
     from sequela.walk.outputs import write
 
     walked = walk_bench(study, progress)
-    contents, found = estimated(walked, progress)
+    try:
+        contents, found = estimated(walked, progress)
+    except DataError as fault:  # with the faults of the rows, which may be why
+        raise DataError([*first_errors(walked.findings), *fault.findings]) from None
     findings = (*walked.findings, *found)
     pages, record = pages_of(walked, contents, findings), bench_manifest(walked, clock)
     if directory is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,19 @@ def estimated(
         contents.append(content)
         findings.extend(found)
     return tuple(contents), tuple(findings)
+
+
+def first_errors(findings: tuple[Finding, ...]) -> list[Finding]:
+    """The first error of each code with how many are like it: why an analysis may have nothing to read."""
+    alike: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity == "error":
+            alike.setdefault(finding.code, []).append(finding)
+    return [
+        replace(first, found="; ".join([*filter(None, [first.found]), f"and {len(rest)} more: see `sequela check`"]))
+        if rest else first
+        for first, *rest in alike.values()
+    ]  # fmt: skip
 
 
 def pages_of(

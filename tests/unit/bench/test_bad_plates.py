@@ -3,6 +3,7 @@
 import csv
 import io
 
+import numpy as np
 import pytest
 
 import sequela as sq
@@ -357,6 +358,37 @@ def test_a_start_of_the_dose_that_is_no_dose(tmp_path, value):
     assert [finding.where.line for finding in bad] == ([] if value == "0" else [4])
     frame = walk_bench(protocol).frames["viability"]
     assert frame["role"][2] == ("control" if value == "0" else "sample")
+
+
+def curves(*, exchanged):
+    """Four plates of two lines whose EC50 differ fourfold, and on the second the lines in each other's wells."""
+    rng, rows = np.random.default_rng(3), []
+    for e in "1234":
+        for line, culture in enumerate("AB"):
+            seen = 1 - line if exchanged and e == "2" else line
+            for column, dose in enumerate((0, 0.01, 0.03, 0.1, 0.3, 1, 3, 10), 2):
+                value = (0.3 + 0.7 / (1 + dose / (0.1, 0.4)[seen])) * rng.normal(1, 0.02)
+                rows += [[e, f"p{e}", f"{place}{column}", culture, "", str(dose), f"{value:.4f}"]
+                         for place in ("BC", "DE")[line]]  # fmt: skip
+    return rows
+
+
+def test_two_cultures_that_are_exchanged_on_a_plate(tmp_path):
+    assert "B246" not in codes(study(tmp_path, curves(exchanged=False)))
+    protocol = study(tmp_path, curves(exchanged=True))
+    (finding,) = [one for one in walk_bench(protocol).findings if one.code == "B246"]
+    assert (finding.severity, finding.where.field) == ("warning", "p2")
+    assert "with A and B exchanged" in finding.found
+    assert unused(protocol).is_empty()  # said, and nothing done
+
+
+def test_an_analysis_with_nothing_to_read_says_why(tmp_path):
+    rows = [row for row in wells() if row[5] != "0"]
+    with pytest.raises(DataError) as fault:
+        sq.run(study(tmp_path, rows))
+    first, last = fault.value.findings[0], fault.value.findings[-1]
+    assert (first.code, last.code) == ("B230", "B261")
+    assert first.found == "4 wells; and 5 more: see `sequela check`"
 
 
 def test_layouts_that_are_swapped_between_plates(tmp_path):
