@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sequela.walk import Result
 
 OK, FINDINGS, USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 70, 130
+SCREENFUL = 25  # findings after which a count by code ends the list
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.STYLE_OPTION = "bold"
@@ -128,7 +129,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
     from sequela.audit.design import audit_design
     from sequela.audit.estimand import audit_estimands
-    from sequela.report.console import console, print_by_place, tally
+    from sequela.report.console import console, print_by_place, print_counts, tally
     from sequela.study.model import Study
     from sequela.walk.bench import walk_bench
     from sequela.walk.outputs import write_checks
@@ -152,7 +153,11 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
     if as_json:
         click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
     else:
-        print_by_place(shown, console(sys.stdout, os.environ))
+        out = console(sys.stdout, os.environ)
+        print_by_place(shown, out)
+        if len(shown) > SCREENFUL:
+            click.echo()
+            print_counts(shown, out)
         click.echo(
             f"{asked}{tally(findings)}; what a code means: sequela explain CODE; the same as a page: {page}"
         )

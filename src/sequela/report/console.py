@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from sequela.report.checks import by_place, counts, gravest_first
+from sequela.report.checks import by_place, counts, counts_table, gravest_first
 from sequela.report.tables import to_text
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ def print_by_place(findings: Sequence[Finding], out: Console) -> None:
                 line = Text(f"    {finding.severity} {finding.code}  {_short(finding)}")
                 line.stylize(_STYLES[finding.severity], 4, 4 + len(finding.severity))
                 out.print(line, soft_wrap=True)
+
+
+def print_counts(findings: Sequence[Finding], out: Console) -> None:
+    """Print how many findings of each code, a line each, the gravest first: what a long list ends with."""
+    for row in counts_table(findings).rows:
+        severity, found, patients, _, message = (cell.text for cell in row.cells)
+        whose = f"({patients} patient{'s' * (patients != '1')})" if patients != "0" else ""
+        line = Text(f"{severity.lower():<8} {row.label:<6} {found:>6} {whose:<16} {message}")
+        line.stylize(_STYLES[severity.lower()], 0, len(severity))
+        out.print(line, soft_wrap=True)
 
 
 def _short(finding: Finding) -> str:

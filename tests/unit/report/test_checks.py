@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from sequela.core.finding import Finding, Where
 from sequela.report.checks import by_place, checks_page, counts, counts_table, gravest_first
-from sequela.report.console import console, findings_text, print_findings, print_table, tally
+from sequela.report.console import console, findings_text, print_counts, print_findings, print_table, tally
 from tests.unit.report import demo
 
 
@@ -67,6 +67,16 @@ def test_plain_text_where_there_is_no_terminal() -> None:
     print_findings(demo.findings(), console(out, {}))
     assert "\x1b" not in out.getvalue()
     assert out.getvalue().rstrip("\n") == findings_text(demo.findings())
+
+
+def test_a_long_list_ends_with_a_count_by_code() -> None:
+    stream = io.StringIO()
+    print_counts(demo.findings(), console(stream, {}))
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["error", "S301", "1"], ["error", "D104", "1"], ["warning", "D210", "1"], ["note", "D310", "1"],
+    ]  # fmt: skip
+    assert any("(1 patient)" in line for line in lines)
 
 
 def test_no_color_is_obeyed_and_colour_used_otherwise() -> None:
