@@ -45,7 +45,8 @@ def rules(plates: Plates, ceiling: float | None) -> tuple[Rule, ...]:
         "field",
         "replicate",
     )
-    counted = ~wells & pl.any_horizontal(pl.col("replicate", "insert").is_not_null())
+    named = pl.col("experiment").is_not_null()  # where it is not, an equal number may be another day's
+    counted = named & ~wells & pl.any_horizontal(pl.col("replicate", "field").is_not_null())
     again = counted & pl.struct(same).is_duplicated()
     beyond = pl.col("saturated")
     over = beyond.is_not_null() | (pl.col("value") > ceiling if ceiling else pl.lit(value=False))

@@ -30,7 +30,9 @@ def medians(rows: pl.DataFrame) -> dict[Group, float]:
     middle = cells["value"].median()
     if not isinstance(middle, float) or middle <= 0:
         return {}
-    found = cells.group_by("culture", "agent", "dose").agg(pl.col("value").median() / middle)
+    found = cells.group_by("culture", "agent", "dose", maintain_order=True).agg(
+        pl.col("value").median() / middle
+    )
     return {(culture, agent, dose): value for culture, agent, dose, value in found.iter_rows()}
 
 

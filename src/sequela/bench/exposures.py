@@ -9,6 +9,7 @@ import polars as pl
 from sequela.core.finding import Finding, Where
 from sequela.core.sequence import Sequences
 from sequela.study.bench import Assay
+from sequela.study.bench_images import spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +77,8 @@ def same_unit(
     frame: pl.DataFrame, assay: Assay | Blot | Fluorescence, agents: Mapping[str, Agent]
 ) -> tuple[pl.DataFrame, tuple[Finding, ...]]:
     """Doses of every row in the assay's unit; rows whose unit cannot be turned into it are marked unused (B213)."""
+    units = frame["dose_unit"].drop_nulls().unique().to_list()
+    frame = frame.with_columns(pl.col("dose_unit").replace({unit: spelt(unit) for unit in units}))
     others = frame.filter((pl.col("dose_unit") != assay.dose_unit) & (pl.col("dose") > 0))
     if others.is_empty():
         return frame, ()

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sequela.study.bench_images import Blot, Fluorescence, Slides
+from sequela.study.bench_images import Blot, DoseUnit, Fluorescence, Slides
 from sequela.study.parts import About, Part, Report, Words
 
-DoseUnit = Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""]
 Quantity = Literal["ic50", "ec50", "emax", "auc"]
 Stars = Literal["usual", "sepher", "prism", "none"]
 Response = Literal[

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sequela.study.parts import Part, Words
 
 Edition = Literal["2013", "2018", "2023"]
+UNITS = ("ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", "")
+
+
+def spelt(unit: str) -> str:
+    """A unit of dose as this package writes it: `µg/mL`, `mcg/ml`, `mg/l`, `nmol/l` and their like; else unchanged."""
+    text = re.sub("[µμ]", "u", unit.strip())
+    if text in UNITS:
+        return text
+    low = text.lower().replace("mcg", "ug").replace("litre", "l").replace(" per ", "/").replace(" ", "")
+    mass = re.sub(r"^(m|u)?g/l$", lambda found: {"m": "ug/ml", "u": "ng/ml", None: "mg/ml"}[found[1]], low)
+    molar = re.sub(r"^([munp]?)mol/l$", r"\1M", mass)
+    return molar if molar in UNITS else {"um": "uM", "nm": "nM"}.get(molar, unit)
+
+
+def _spelt(unit: object) -> object:
+    return spelt(unit) if isinstance(unit, str) else unit
+
+
+DoseUnit = Annotated[
+    Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""], BeforeValidator(_spelt)
+]
 Vector = tuple[float, float, float]
 
 
@@ -33,9 +55,7 @@ class _Dosed(_Rows):
     """What assays share that may read cultures under a dose."""
 
     agent: str | None = Field(None, description="what is dosed, where the rows do not say so")
-    dose_unit: Literal["ug/ml", "ng/ml", "mg/ml", "M", "mM", "uM", "nM", "pM", ""] = Field(
-        "", description="of the doses"
-    )
+    dose_unit: DoseUnit = Field("", description="of the doses")
     hours: float | None = Field(None, gt=0, description="of exposure, where the rows do not say so")
     ceiling: float | None = Field(
         None, gt=0, description="largest value of the camera, where the file could hold more"

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from sequela.bench import readouts
+from sequela.bench.fields import SHARES
 from sequela.bench.localisation import doubtful_blur, per_experiment
 from sequela.estimates.paired import paired_exact
 from sequela.report.figures.biopsy_pairs import slopes_of
@@ -53,7 +54,16 @@ def cell_readings(
     notes = ["One value an experiment: the median of a field's cells, then of its fields."]
     if analysis.response in ("nucleus", "nuclear_ratio") and assay.modality == "widefield":
         notes.append("Widefield: membrane above and below the nucleus is counted as nucleus.")
+    if analysis.response in SHARES:
+        notes += _blurred(benched.images[analysis.assay].fields)
     return one, every, _named(analysis.response, assay), tuple(notes)
+
+
+def _blurred(fields: tuple[Field, ...]) -> list[str]:
+    """What hangs on a blur that the cells do not tell."""
+    doubted = any(doubtful_blur(one.measured.blur) for one in fields)
+    text = "The microscope's blur cannot be found from these cells: their shares hang on it."
+    return [text] if doubted else []
 
 
 def _named(response: str, assay: Fluorescence) -> str:
@@ -78,10 +88,11 @@ def montage(analysis: Montage, assay: Fluorescence, benched: Benched, heading: H
         )
         located.append(_located(label, own, [one for one in fields if one.row["culture"] == name]))
     shown = _typical(fields, labels, analysis.response)
-    notes = ("Fields shown: of each culture the one whose median lies nearest to that of all its fields.",)
+    typical = "Fields shown: of each culture the one whose median lies nearest to that of all its fields."
+    notes = (*([typical] if shown else []), *_blurred(fields))
     return Pictured(
         heading, assay.target or "target", "nuclei", _named(analysis.response, assay), assay.pixel_um, shown,
-        tuple(groups), tuple(located), assay.simulated, notes if shown else (),
+        tuple(groups), tuple(located), assay.simulated, notes,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import sequela as sq
 from sequela.core.errors import DataError, StudyError
+from sequela.study.bench_images import spelt
 from sequela.walk.bench import walk_bench
 
 STUDY = """
@@ -191,6 +192,10 @@ def test_a_replicate_that_is_there_twice(tmp_path):
     findings = [one for one in walk_bench(protocol).findings if one.code == "B208"]
     assert [finding.where.line for finding in findings] == [5, 6]
     assert unused(protocol).height == 2
+    unnamed = study(
+        tmp_path, [row[1:] for row in [*rows, *rows]], header=("culture", "dose", "replicate", "value")
+    )
+    assert "B208" not in codes(unnamed)  # of days that nobody named
 
 
 def test_controls_and_blanks_that_are_swapped(tmp_path):
@@ -236,6 +241,18 @@ def test_units_that_disagree_are_converted_or_refused(tmp_path):
     refused = sq.Study.read(tmp_path)
     assert "B213" in codes(refused)
     assert set(unused(refused)["dose_unit"]) == {"ng/ml"}
+
+
+@pytest.mark.parametrize("unit", ["µM", "μM", "um", "umol/l", " uM "])
+def test_units_are_known_by_their_other_spellings(tmp_path, unit):
+    rows = [[*row, unit] for row in wells()]
+    assert not codes(study(tmp_path, rows, header=(*HEADER, "dose_unit"))) & {"B213", "B214"}
+    assert [spelt(other) for other in ("µg/mL", "mcg/ml", "mg/L", "g/l", "nmol/L", "M", "mM", "mm", "cells")] == [
+        "ug/ml", "ug/ml", "ug/ml", "mg/ml", "nM", "M", "mM", "mm", "cells"
+    ]  # fmt: skip
+    text = (tmp_path / "study.toml").read_text(encoding="utf-8").replace('"uM"', f'"{unit}"')
+    (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+    assert sq.Study.read(tmp_path).bench.assays["viability"].dose_unit == "uM"
 
 
 def test_one_experiment_only_is_shown_and_not_tested(tmp_path):

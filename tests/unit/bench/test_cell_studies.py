@@ -173,6 +173,14 @@ def test_a_field_that_cannot_be_measured_is_named_and_left_out(tmp_path, fields,
     assert sq.run(study).contents[0].comparisons.recommended[0].n == (2, 2)
 
 
+def test_a_blur_that_the_cells_do_not_tell_stands_below_the_table(tmp_path, fields):
+    def notes(more):
+        return sq.run(write(tmp_path, fields, more=more)).contents[0].notes
+
+    assert not any("blur" in note for note in notes("blur_pixels = 1.5"))
+    assert any("blur" in note for note in notes("blur_pixels = 4.5"))
+
+
 def test_one_picture_is_one_field(tmp_path, fields):
     fields[2][5] = fields[0][5]
     findings = [one for one in walk_bench(write(tmp_path, fields)).findings if one.code == "I108"]
