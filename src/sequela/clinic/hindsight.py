@@ -136,28 +136,29 @@ def maintained(
     )
 
 
-def cut(rows: pl.DataFrame, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def cut(rows: pl.DataFrame, lines: pl.DataFrame, by_hand: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Treatments that go on into maintenance as two, the second with `_part` true; and the days on which it begins.
 
-    Where each row is a cycle, maintenance begins with the first one.
+    Where each row is a cycle, maintenance begins with the first one; it does not on a day that was decided by hand.
     """
     begun = lines.filter(pl.col("maintenance_start").is_not_null()).select(
-        pl.col("subject").alias("patient"), "step", pl.col("maintenance_start").alias("_day")
+        pl.col("subject").alias("patient"), "step", pl.col("maintenance_start").cast(pl.Int32).alias("_day")
     )
-    told = rows.join(begun, on=["patient", "step"], how="left", maintain_order="left")
     regimen = ~pl.col("rule").is_in(_BESIDE)
-    across = (
-        regimen & (pl.col("start") < pl.col("_day")) & (pl.col("end") >= pl.col("_day")).fill_null(value=True)
+    goes_on = (pl.col("end") >= pl.col("_day")).fill_null(value=True)
+    told = rows.join(begun, on=["patient", "step"], how="left", maintain_order="left").with_columns(
+        (regimen & (pl.col("start") < pl.col("_day")) & goes_on).fill_null(value=False).alias("_across")
     )
-    across = across.fill_null(value=False)
-    first = told.with_columns(
+    later = pl.col("start").filter(regimen & (pl.col("start") >= pl.col("_day"))).min()
+    first = pl.when(pl.col("_across").any()).then(pl.col("_day").first()).otherwise(later).alias("day")
+    days = told.group_by("patient", "step").agg(first).drop_nulls()
+    days = days.join(by_hand.select("patient", "day"), on=["patient", "day"], how="anti")
+    told = told.join(days, on=["patient", "step"], how="left", maintain_order="left")
+    across = pl.col("_across") & pl.col("day").is_not_null()
+    before = told.with_columns(
         pl.when(across).then(pl.col("_day") - 1).otherwise("end").cast(pl.Int32).alias("end"),
         pl.when(~across).then("stop_reason").alias("stop_reason"),
     )
-    second = told.filter(across).with_columns(
-        pl.col("_day").cast(pl.Int32).alias("start"), pl.lit(value=True).alias("_part")
-    )
-    both = pl.concat([first, second])
-    later = both.filter(regimen & (pl.col("start") >= pl.col("_day")))
-    days = later.group_by("patient", "step").agg(pl.col("start").min().alias("day"))
-    return both.drop("_day"), days.select("patient", "day", pl.lit(MAINTENANCE).alias("rule"))
+    after = told.filter(across).with_columns(pl.col("_day").alias("start"), pl.lit(value=True).alias("_part"))
+    parts = pl.concat([before, after]).drop("_day", "_across", "day")
+    return parts, days.select("patient", "day", pl.lit(MAINTENANCE).alias("rule"))

@@ -87,7 +87,7 @@ def lines_of_therapy(
         found = _folded(kept, chosen, classes, asked, Courses(courses.progressions, decisions), engine)
         return found.sequences.table, found.placed
 
-    table, placed = settled(treatments, rules, classes, courses.progressions, again)
+    table, placed = settled(treatments, rules, classes, courses.progressions, courses.decisions, again)
     masks, legend = masks_of(table, asked)
     table = table.with_columns(agents=masks).select(*LINE_SCHEMA).cast(LINE_SCHEMA)
     return Lines(Sequences(table, legend, rules.stamp), placed)

@@ -30,6 +30,7 @@ def settled(
     rules: RuleSet,
     classes: Callable[[str], frozenset[str]],
     progressions: pl.DataFrame,
+    by_hand: pl.DataFrame,
     fold: Fold,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The lines, and where each treatment went, when every rule of `rules` has been followed.
@@ -39,11 +40,13 @@ def settled(
         rules: the rule set.
         classes: the classes of an agent.
         progressions: `patient`, `day`.
+        by_hand: `patient`, `day` of decisions by hand, which weigh more than any rule.
         fold: the fold without hindsight.
     """
     every = treatments.sort("row", maintain_order=True).with_row_index("_at")
     every = every.with_columns(pl.col("patient").cast(pl.String), pl.lit(value=False).alias("_part"))
-    known = progressions.drop_nulls().select(pl.col("patient").cast(pl.String), pl.col("day").cast(pl.Int32))
+    dated = (pl.col("patient").cast(pl.String), pl.col("day").cast(pl.Int32))
+    known, by_hand = progressions.drop_nulls().select(dated), by_hand.select(dated)
     decided = pl.DataFrame(schema=DECIDED)
     kept = every
     lines, rows = _folded(kept, rules, decided, fold)
@@ -55,8 +58,9 @@ def settled(
         lines, rows = _folded(kept, rules, decided, fold)
     lines = hindsight.maintained(rows, hindsight.not_replaced(rows, lines, decided), rules, classes)
     if rules.maintenance.new_line:
-        parts, days = hindsight.cut(rows, lines)
-        decided = pl.concat([decided, days.cast(DECIDED)])  # pyright: ignore[reportArgumentType]
+        parts, days = hindsight.cut(rows, lines, by_hand)
+        kept_days = decided.join(days, on=["patient", "day"], how="anti")
+        decided = pl.concat([kept_days, days.cast(DECIDED)])  # pyright: ignore[reportArgumentType]
         kept = parts.drop("step", "rule").with_columns(
             pl.when("_part").then(-1 - pl.col("row")).otherwise("row").alias("row")
         )
