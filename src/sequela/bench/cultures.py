@@ -41,7 +41,8 @@ def recognise(
 
     Returns:
         The frame, and a finding an unknown culture (B210), one where experiments are not named (B211), and
-        one for each culture with fewer than three (B212).
+        one for each culture with fewer than three (B212), and one where experiments share their day and passage
+        (B215).
     """
     known = pl.col("culture").is_in(list(cultures)) | pl.col("culture").is_null()
     reason = pl.when(~known).then(pl.lit("the study has no such culture"))
@@ -49,7 +50,8 @@ def recognise(
     group = ["experiment", "culture", "agent", "dose", "hours", "role", "insert"]
     numbered = marked.with_columns(pl.int_range(pl.len()).over(group).alias("_nth"))
     result = numbered.with_columns(pl.coalesce("replicate", "_nth").alias("replicate")).drop("_nth")
-    return result, (*_strangers(frame, cultures), *_unnamed(result, assay, rows), *_few(result, assay, rows))
+    findings = (*_strangers(frame, cultures), *_unnamed(result, assay, rows), *_few(result, assay, rows))
+    return result, (*findings, *_one_day(result, assay))
 
 
 def seen(frame: pl.DataFrame) -> tuple[Seen, ...]:
@@ -102,6 +104,27 @@ def _unnamed(frame: pl.DataFrame, assay: str, rows: str) -> list[Finding]:
             remedy,
         )
     ]
+
+
+def _one_day(frame: pl.DataFrame, assay: str) -> list[Finding]:
+    """Experiments of one culture whose date is the same, and whose passage is not another."""
+    told = frame.filter(
+        pl.all_horizontal(pl.col("culture", "experiment", "date").is_not_null()) & pl.col("unused").is_null()
+    ).with_columns(pl.col("passage").fill_null(""))
+    alike: dict[tuple[str, str, str], list[pl.DataFrame]] = {}
+    for (_, date, passage), rows in told.group_by(["culture", "date", "passage"], maintain_order=True):
+        names = rows["experiment"].unique(maintain_order=True).to_list()
+        if len(names) > 1:
+            alike.setdefault((str(date), str(passage), ", ".join(names)), []).append(rows)
+    return [
+        Finding("B215", "warning", f"experiments of `{assay}` share their day: are they independent?",
+                Where(parts[0]["_file"][0], parts[0]["_line"][0], "date"),
+                f"experiments {names} on {date}" + (f", passage {passage}" if passage else "") + " of "
+                + ", ".join(rows["culture"][0] for rows in parts),
+                "an experiment has its own day, or its own passage",
+                "give one name to repeats of one day, or say the `passage` of each")
+        for (date, passage, names), parts in alike.items()
+    ]  # fmt: skip
 
 
 def _few(frame: pl.DataFrame, assay: str, rows: str) -> list[Finding]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 FIELDS: Final[dict[str, Kind]] = {
     "experiment": "text",
+    "date": "text",
+    "passage": "text",
     "culture": "text",
     "field": "text",
     "picture": "text",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FIELDS: Final[dict[str, Kind]] = {
     "experiment": "text",
+    "date": "text",
+    "passage": "text",
     "blot": "text",
     "picture": "text",
     "lane": "integer",

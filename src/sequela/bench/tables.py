@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 ROLES: Final = ("sample", "control", "blank", "start", "positive")
 FIELDS: Final[dict[str, Kind]] = {
     "experiment": "text",
+    "date": "text",
+    "passage": "text",
     "plate": "text",
     "well": "text",
     "culture": "text",

@@ -184,6 +184,24 @@ def test_a_plate_that_is_copied_is_no_second_experiment(tmp_path):
     assert unused(protocol).height == 30
 
 
+@pytest.mark.parametrize(
+    ("dates", "passages", "said"),
+    [
+        (("1 May", "1 May", "8 May"), ("", "", ""), "experiments 1, 2 on 1 May of A, B"),
+        (("1 May", "1 May", "8 May"), ("12", "12", "12"), "experiments 1, 2 on 1 May, passage 12 of A, B"),
+        (("1 May", "1 May", "8 May"), ("12", "13", "14"), None),
+        (("1 May", "4 May", "8 May"), ("12", "12", "12"), None),
+        (("", "", ""), ("12", "12", "12"), None),
+    ],
+)
+def test_experiments_of_one_day(tmp_path, dates, passages, said):
+    rows = [[*row, dates[int(row[0]) - 1], passages[int(row[0]) - 1]] for row in wells()]
+    protocol = study(tmp_path, rows, header=(*HEADER, "date", "passage"))
+    findings = [one for one in walk_bench(protocol).findings if one.code == "B215"]
+    assert [one.found for one in findings] == ([said] if said else [])
+    assert unused(protocol).is_empty()
+
+
 def test_a_replicate_that_is_there_twice(tmp_path):
     rows = [["1", "A", str(dose), str(number), "1.0"] for dose in (0, 1) for number in (1, 2)]
     protocol = study(
