@@ -47,15 +47,12 @@ def settled(
     every = every.with_columns(pl.col("patient").cast(pl.String), pl.lit(value=False).alias("_part"))
     dated = (pl.col("patient").cast(pl.String), pl.col("day").cast(pl.Int32))
     known, by_hand = progressions.drop_nulls().select(dated), by_hand.select(dated)
-    decided = pl.DataFrame(schema=DECIDED)
-    kept = every
-    lines, rows = _folded(kept, rules, decided, fold)
+    nothing, kept = pl.DataFrame(schema=DECIDED), every
+    lines, rows = _folded(kept, rules, nothing, fold)
     if rules.regimen.single_dose == "leave out":
         kept = kept.filter(~hindsight.single_doses(rows, lines, rules))
-        lines, rows = _folded(kept, rules, decided, fold)
-    while (news := hindsight.joined(rows, lines, known, rules)).height:
-        decided = pl.concat([decided, news.cast(DECIDED)])  # pyright: ignore[reportArgumentType]
-        lines, rows = _folded(kept, rules, decided, fold)
+        lines, rows = _folded(kept, rules, nothing, fold)
+    lines, rows, decided = _joined(kept, lines, rows, known, rules, fold)
     lines = hindsight.maintained(rows, hindsight.not_replaced(rows, lines, decided), rules, classes)
     if rules.maintenance.new_line:
         parts, days = hindsight.cut(rows, lines, by_hand)
@@ -69,6 +66,33 @@ def settled(
     if rules.companion.alone == "own line":
         lines, rows = _with_companions_alone(lines, rows, rules, fold)
     return lines, _placed(every, rows)
+
+
+def _joined(
+    kept: pl.DataFrame,
+    lines: pl.DataFrame,
+    rows: pl.DataFrame,
+    progressions: pl.DataFrame,
+    rules: RuleSet,
+    fold: Fold,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Lines and rows when every line that goes on with the one before does, and the days so decided.
+
+    Only the patients with a new decision are folded again.
+    """
+    decided = pl.DataFrame(schema=DECIDED)
+    still: list[tuple[pl.DataFrame, pl.DataFrame]] = []
+    while (news := hindsight.joined(rows, lines, progressions, rules)).height:
+        decided = pl.concat([decided, news.cast(DECIDED)])  # pyright: ignore[reportArgumentType]
+        who = news.select("patient", subject="patient")
+        still.append((lines.join(who, on="subject", how="anti"), rows.join(who, on="patient", how="anti")))
+        told = decided.join(who, on="patient", how="semi")
+        lines, rows = _folded(
+            kept.join(who, on="patient", how="semi", maintain_order="left"), rules, told, fold
+        )
+    every = [*still, (lines, rows)]
+    whole = pl.concat([part for part, _ in every]).sort("subject", "step")
+    return whole, pl.concat([part for _, part in every]).sort("_at"), decided
 
 
 def _folded(
