@@ -129,7 +129,7 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
 
     from sequela.audit.design import audit_design
     from sequela.audit.estimand import audit_estimands
-    from sequela.report.console import console, print_by_place, print_counts, tally
+    from sequela.report.console import console, print_by_place, print_counts, print_findings, tally
     from sequela.study.model import Study
     from sequela.walk.bench import walk_bench
     from sequela.walk.outputs import write_checks
@@ -154,7 +154,10 @@ def check(study: Path, show: str | None, as_json: bool, exit_zero: bool) -> int:
         click.echo(json.dumps([finding.as_dict() for finding in shown], indent=1, ensure_ascii=False))
     else:
         out = console(sys.stdout, os.environ)
-        print_by_place(shown, out)
+        if protocol.bench is None:
+            print_by_place(shown, out)
+        else:  # of few patients, if any: each with what to do
+            print_findings(shown, out)
         if len(shown) > SCREENFUL:
             click.echo()
             print_counts(shown, out)

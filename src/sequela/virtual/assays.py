@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REPEATS: Final = 4
 DAY: Final = 0.08  # sd of the logarithm of an amount between experiments
+CELLS: Final = 0.3  # of the log odds of the shares between cells
 PARTS: Final = ("dna", "her2", "cells", "nuclei")  # of a field
 LOAD: Final = 0.12  # and of what a lane was loaded with
 
@@ -107,9 +108,15 @@ def write_fields(rng: np.random.Generator, directory: Path) -> None:
     rows: list[tuple[Any, ...]] = []
     for repeat in range(1, REPEATS + 1):
         for one in PROTEINS:
-            membrane = min(0.9, one.membrane * _about(rng, DAY))
+            membrane, nuclear = one.membrane * _about(rng, DAY), one.nuclear * _about(rng, DAY)
             made = invented_cells(
-                rng, membrane=membrane, nucleus=one.nuclear, grid=4, pitch=72, amount=300 * one.amount
+                rng,
+                membrane=membrane,
+                nucleus=nuclear,
+                grid=4,
+                pitch=72,
+                amount=300 * one.amount,
+                apart=CELLS,
             )
             names = [f"data/fields/{one.culture}-{repeat}-{part}.png" for part in PARTS]
             for name, pixels in zip(names, (made.nuclear, made.target, made.cells, made.nuclei), strict=True):

@@ -81,6 +81,7 @@ def invented_cells(
     blur: float = 1.5,
     amount: float = 400.0,
     spread: float = 0.2,
+    apart: float = 0.0,
     ceiling: int = 65535,
 ) -> InventedCells:
     """A square field of `grid` x `grid` cells whose target lies in known shares on membrane, in cytoplasm, in nucleus.
@@ -93,6 +94,7 @@ def invented_cells(
         blur: of the microscope (a Gaussian's standard deviation, pixels).
         amount: target a pixel of cell, in counts.
         spread: of the amount between cells (of its logarithm).
+        apart: standard deviation, between cells, of the log odds of both shares.
         ceiling: of the camera.
     """
     from scipy import ndimage
@@ -117,13 +119,23 @@ def invented_cells(
         rim = cell & ~inner
         total = amount * cell.sum() * np.exp(rng.normal(0, spread))
         cells[cell], nuclei[core] = number + 1, number + 1
-        for part, share in ((rim, membrane), (core, nucleus), (inner & ~core, 1 - membrane - nucleus)):
+        edge, middle = _shares(rng, membrane, nucleus, apart)
+        for part, share in ((rim, edge), (core, middle), (inner & ~core, 1 - edge - middle)):
             target[part] += total * share / part.sum()
     dna = ndimage.gaussian_filter((nuclei > 0) * 900.0, blur)
     seen = ndimage.gaussian_filter(target, blur)
     noisy = [rng.poisson(part + 100) + rng.normal(0, 5.0, part.shape) for part in (dna, seen)]
     taken = [np.clip(np.round(part), 0, ceiling).astype(np.uint16) for part in noisy]
     return InventedCells(taken[0], taken[1], cells, nuclei, membrane, nucleus)
+
+
+def _shares(rng: np.random.Generator, membrane: float, nucleus: float, apart: float) -> tuple[float, float]:
+    """One cell's shares on its membrane and in its nucleus: log odds against the cytoplasm, moved by chance."""
+    if not apart:
+        return membrane, nucleus
+    odds = np.array([membrane, nucleus]) / (1 - membrane - nucleus) * np.exp(rng.normal(0, apart, 2))
+    found = odds / (1 + odds.sum())
+    return float(found[0]), float(found[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,6 +93,18 @@ def test_two_biopsies_of_one_time_are_not_averaged(tmp_path):
     assert "I160" not in found(write(tmp_path, left_out, HEADER + ",exclude"))
 
 
+def test_what_to_do_with_a_biopsy_is_printed(tmp_path, capsys):
+    from sequela.cli import main
+
+    write(tmp_path, TABLE_1 + "\n1,before,80,80,1+,20,amplified")
+    with pytest.raises(SystemExit) as left:
+        main(["check", str(tmp_path)])
+    assert left.value.code == 1
+    told = capsys.readouterr().out
+    assert "patient 1" in told
+    assert "say which counts: `exclude` the others with a reason" in told
+
+
 def test_slides_are_measured_beside_the_readings(tmp_path):
     from PIL import Image
 

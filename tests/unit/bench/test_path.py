@@ -33,7 +33,12 @@ def test_what_was_put_in_comes_out(bench_run):
 
 
 def test_proteins_that_were_put_in_come_out(bench_run):
-    """HER2, its phosphorylation, its share in the nucleus and on the membrane, each ratio within its interval."""
+    """HER2, its phosphorylation, its share in the nucleus and on the membrane, each ratio within its 99 % interval.
+
+    Of eight intervals of 95 % one may well miss; the tests are paired t of four experiments.
+    """
+    from scipy.special import stdtrit
+
     ctr, *others = PROTEINS
     truth = {
         "her2": lambda one: one.amount / ctr.amount,
@@ -45,7 +50,8 @@ def test_proteins_that_were_put_in_come_out(bench_run):
     for name, ratio in truth.items():
         for one, found in zip(others, contents[name].comparisons.recommended, strict=True):
             assert found.condition == one.culture
-            assert found.effect.lower < ratio(one) < found.effect.upper, (name, one.culture)
+            half = np.log(found.effect.upper / found.effect.value) * stdtrit(3, 0.995) / stdtrit(3, 0.975)
+            assert abs(np.log(ratio(one) / found.effect.value)) < half, (name, one.culture)
     assert [level.mean for level in contents["her2-membrane"].levels] == pytest.approx(
         [0.6, 0.5, 0.25],
         abs=0.1,  # experiments differ by their day
