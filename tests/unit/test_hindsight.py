@@ -9,8 +9,10 @@ import pytest
 import sequela as sq
 from sequela.cli import main
 from sequela.cli.examples import copy_template
+from sequela.clinic.outofcore import lines_of_files
 from sequela.clinic.rivals import lines_under
 from sequela.clinic.rules import read_rules
+from sequela.clinic.spark import lines_of_frame
 from sequela.core.errors import UsageError
 from sequela.walk.explaining import explain_lines
 from sequela.walk.path import read_sources, walk, walk_from
@@ -64,6 +66,15 @@ def test_maintenance_as_a_line_shows_the_records_that_go_on(sepher):
 def test_what_counts_in_one_pass_refuses_them(sepher):
     with pytest.raises(UsageError, match="X121"):
         lines_under(sepher.registry.used, [looking_back(["gap"])], sepher.dictionary.classes)
+
+
+def test_files_of_any_size_refuse_them_before_anything_is_read(sepher, tmp_path):
+    with pytest.raises(UsageError, match="X121"):
+        lines_of_files(
+            [tmp_path / "none.parquet"], looking_back(["gap"]), sepher.dictionary, tmp_path / "out"
+        )
+    with pytest.raises(UsageError, match="X121"):
+        lines_of_frame(None, looking_back(["gap"]), sepher.dictionary)
 
 
 def test_a_rule_set_is_named_by_its_path_from_where_one_stands(sepher_study, tmp_path, monkeypatch, capsys):

@@ -55,11 +55,10 @@ def derive(
     Example:  sequela lines derive treatments.parquet --rules her2-abc --out lines.parquet
     """
     from sequela.clinic.drugs import read_dictionary
-    from sequela.clinic.rules import read_rules, require_forward
+    from sequela.clinic.rules import read_rules
 
     columns = {"patient": patient, "drug": drug, "start": start, "end": end, "day": day}
     chosen, dictionary = read_rules(rules), read_dictionary()
-    require_forward(chosen)
     if engine == "spark":
         if buckets or spill:
             raise click.UsageError(

@@ -12,6 +12,7 @@ import polars as pl
 
 from sequela.clinic.folding import NO_COURSES, Courses, coded, course, fold, limits, traits
 from sequela.clinic.lines import legend_of, line_table
+from sequela.clinic.rules import require_forward
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.buckets import Growing, batches, how_many, spilled
@@ -84,8 +85,9 @@ def lines_of_files(
 
     Raises:
         DataError: a file is missing, cannot be read, or lacks a column.
-        UsageError: a library of the extra `big` is not installed.
+        UsageError: a library of the extra `big` is not installed; X121, rules that look back.
     """
+    require_forward(rules)
     named = {name: (columns or {}).get(name, name) for name in (*FIELDS, "day")}
     parts = buckets or how_many(files)
     listed = out.with_name(f"{out.stem}-unused.parquet")

@@ -16,6 +16,7 @@ import polars as pl
 from sequela.clinic.folding import NO_COURSES, Courses
 from sequela.clinic.lines import LINE_SCHEMA, Lines, legend_of, lines_of_therapy, masks_of
 from sequela.clinic.outofcore import FIELDS, REASONS, Account, lines_of_rows, no_days, nothing_used
+from sequela.clinic.rules import require_forward
 from sequela.core.sequence import Sequences
 from sequela.records.buckets import require_columns
 from sequela.records.spark import answering, by_patient, session
@@ -81,9 +82,10 @@ def lines_of_frame(
         progressions: a Spark frame with one row a progression: patient, day.
 
     Raises:
-        UsageError: pyspark or Java is missing.
+        UsageError: pyspark or Java is missing; X121, rules that look back.
         DataError: a column is missing (R107) or holds no days (T112), no row can be used (T111), or Spark fails (R118).
     """
+    require_forward(rules)
     named = {name: (columns or {}).get(name, name) for name in (*FIELDS, "day")}
     agents = tuple(sorted(dictionary.agents))
     with answering():

@@ -85,7 +85,9 @@ def _strategy(walk: Walk, rule: StrategyRule, rows: pl.DataFrame) -> Strategy:
     eligible = np.ones(rows.height, bool)
     if rule.where is not None:
         met = walk.people.expression(rule.where).fill_null(value=False)
-        eligible = rows.with_columns(met.alias("@met"))["@met"].to_numpy()  # spread over all where it is one value
+        eligible = rows.with_columns(met.alias("@met"))[
+            "@met"
+        ].to_numpy()  # spread over all where it is one value
     never = np.full(rows.height, np.inf)
     start = never if rule.start is None else _when(walk, rule.start, rows)
     since = np.zeros(rows.height) if rule.after is None else _when(walk, rule.after, rows)
