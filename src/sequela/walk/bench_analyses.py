@@ -368,13 +368,14 @@ def _curves(analysis: DoseResponse, benched: Benched) -> tuple[BenchContent, tup
     }
     names = GR_QUANTITIES if analysis.response == "gr" else QUANTITIES
     compared = _compare(values, analysis, benched, names[analysis.quantity], scale, absent)
+    whose = "of all wells" if set(readings.experiment.tolist()) <= {""} else "an experiment"
     content = Curved(
         _heading(analysis, benched, f"{analysis.hours or assay.hours:g} h" if analysis.hours or assay.hours else ""),
         RESPONSES[analysis.response], assay.dose_unit,
         tuple(_row(labels[name], fit, analysis) for name, fit in fits.items()),
         tuple(_drawn(labels[name], fit, analysis) for name, fit in fits.items()),
         compared, assay.simulated,
-        (f"Model {analysis.model}; one curve an experiment.", *left_in_medium(analysis, benched, readings)),
+        (f"Model {analysis.model}; one curve {whose}.", *left_in_medium(analysis, benched, readings)),
         parameters_of(fits, labels), curve_tests(analysis, readings, assay, labels),
     )  # fmt: skip
     return content, findings

@@ -67,6 +67,14 @@ def test_real_biopsies_and_real_blots_stand_beside_the_invented(bench_run):
     assert {"I121", "I124", "I133", "I162"} <= {finding.code for finding in bench_run.findings}
 
 
+def test_captions_speak_of_experiments_only_where_they_are_named(bench_run):
+    page = (bench_run.out / "report.html").read_text("utf-8")
+    # T-DM1 by viability and by growth rate; dasatinib and doxorubicin
+    assert page.count("Large marks: means of experiments; points: wells; cultures of one dose") == 2
+    assert page.count("Large marks: means of all wells of a dose") == 2
+    assert page.count("residuals of wells from that curve") == 2
+
+
 def test_the_sidecar_holds_both_tests(bench_run):
     told = json.loads((bench_run.out / "data" / "t-dm1-1-tests.json").read_text("utf-8"))
     assert told["unit_of_analysis"] == "experiment"

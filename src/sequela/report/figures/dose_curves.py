@@ -36,8 +36,12 @@ EXPLAINED: Final = (
     "Large marks: means of experiments; points: wells; cultures of one dose stand beside each other; thick lines: mean "
     "of the experiments' curves with 95% bands, thin lines: each experiment's. "
 )
+UNNAMED: Final = (  # nobody knows which wells were repeats
+    "Large marks: means of all wells of a dose; points: wells; cultures of one dose stand beside each other; lines: "
+    "one curve of all wells with its 95% band. "
+)
 READ_OFF: Final = "Between the panels: the dose read off, with its 95% interval. "
-BELOW: Final = "Lower panel: residuals of wells from the curve of their experiment."
+BELOW: Final = "Lower panel: residuals of wells from {}."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +88,14 @@ def dose_curves(
         banner: a warning printed in the picture.
     """
     counts = "; ".join(f"{clean(one.name)}: {_repeats(one)}, {len(one.dose)} wells" for one in curves)
+    unnamed = all(set(one.experiments) <= {""} for one in curves)
+    explained = UNNAMED if unnamed else EXPLAINED
+    below = BELOW.format("that curve" if unnamed else "the curve of their experiment")
     marked = READ_OFF if any(not math.isnan(one.mark) for one in curves) else ""
     return Figure(
         id=id,
         title=title,
-        caption=f"{EXPLAINED}{marked}{BELOW} {counts}. {note}".strip(),
+        caption=f"{explained}{marked}{below} {counts}. {note}".strip(),
         alt=f"Dose-response curves of {clean(y_label)} over {clean(x_label)}. {counts}.",
         data={
             "culture": [one.name for one in curves for _ in one.dose],
