@@ -78,7 +78,7 @@ def _days(source: Source, column: Column, text: pl.DataFrame) -> Typed:
     """True dates, which can only be missing."""
     values = text[column.heading].cast(pl.Int32).alias(column.name)
     words = (parse_date(word) for word in (*source.missing, *column.missing))
-    absent = [day.day for day in words if day]
+    absent = [day.day for day in words if day and day.precision == "day"]
     if absent:
         values = values.set(values.is_in(absent).fill_null(value=False), None)
     lacking = values.is_null()

@@ -231,3 +231,13 @@ def test_true_dates_in_a_column_of_another_form_or_kind(tmp_path):
     assert _visits(tmp_path, "v.parquet", source=other).frame["seen"].to_list()[3] == 17959
     words = replace(DATED, columns=(DATED.columns[0], replace(seen, type="text", missing=())))
     assert _visits(tmp_path, "v.parquet", source=words).frame["seen"].to_list()[3] == "2019-03-04"
+
+
+def test_a_missing_word_that_is_a_year_is_no_day_of_it(tmp_path):
+    seen = replace(DATED.columns[1], required=False, missing=("2019", "1900-01-01"))
+    source = replace(DATED, columns=(DATED.columns[0], seen))
+    frame = pl.DataFrame({"patient": ["A", "B"], "seen": [date(2019, 7, 1), date(1900, 1, 1)]})
+    frame.write_parquet(tmp_path / "v.parquet")
+    frame.write_csv(tmp_path / "v.csv")
+    for name in ("v.parquet", "v.csv"):
+        assert read(replace(source, files=(name,)), tmp_path).frame["seen"].to_list() == [18078, None]
