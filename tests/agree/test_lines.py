@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sequela.clinic.lines import lines_of_therapy
 from sequela.clinic.rules import RuleSet
-from tests.agree.line_twin import Course, Treatment, by_kernel, fold
+from tests.agree.line_twin import TREATMENTS, Course, Treatment, by_kernel, fold
 
 RULES = RuleSet.model_validate(
     {
@@ -127,15 +127,7 @@ def test_the_table_holds_what_the_fold_says_of_each_patient(patients):
         mine = [Treatment(1000 * p + t.row, t.agent, t.start, t.end) for t in given_as(rows)]
         records += [(t.row, f"p{p}", t.agent, t.start, t.end, None) for t in mine]
         expected += [(f"p{p}", line.number, line.start, line.end) for line in fold(mine, RULES, classes)[0]]
-    schema = {
-        "row": pl.Int64,
-        "patient": pl.String,
-        "agent": pl.String,
-        "start": pl.Int32,
-        "end": pl.Int32,
-        "stop_reason": pl.String,
-    }
-    found = lines_of_therapy(pl.DataFrame(records, schema=schema, orient="row"), RULES, classes)
+    found = lines_of_therapy(pl.DataFrame(records, schema=TREATMENTS, orient="row"), RULES, classes)
     assert list(found.sequences.table.select("subject", "step", "start", "end").iter_rows()) == expected
     assert sorted(found.placed["row"].to_list()) == sorted(row[0] for row in records)
 

@@ -12,7 +12,7 @@ from sequela.study.bench import Assay
 from sequela.study.bench_images import spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sequela.study.bench import Agent, BenchStudy, Culture
     from sequela.study.bench_images import Blot, Fluorescence
@@ -128,12 +128,13 @@ def same_unit(
     )
 
 
-def residues(study: BenchStudy, name: str, dosed: Sequence[str]) -> tuple[Finding, ...]:
+def residues(study: BenchStudy, name: str, rows: pl.DataFrame) -> tuple[Finding, ...]:
     """What may be left in the medium of an assay: washouts not said (B220), rivals for the target (B221).
 
-    An agent carried over that binds the target of an agent `dosed` in the assay shields the cells: its dose in nM
-    stands in the finding.
+    An agent carried over that binds the target of an agent given in the assay's `rows` shields the cells: its dose in
+    nM stands in the finding.
     """
+    dosed = rows.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
     assay = study.assays[name]
     findings: list[Finding] = []
     media = assay.medium if isinstance(assay, Assay) else ()

@@ -15,7 +15,7 @@ import polars as pl
 from sequela.bench.cells import Cells, find_cells, from_labels, same_shape
 from sequela.bench.localisation import MEASURES, Localised, doubtful_blur, localise, pooled_blur
 from sequela.bench.pictures import Picture, copies, measurable, picture, read_picture
-from sequela.bench.tables import tabulated
+from sequela.bench.tables import as_samples, tabulated
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.files import digest
@@ -82,26 +82,18 @@ def pictured(name: str, assay: Fluorescence, base: Path) -> Pictured:
         DataError: the table cannot be used as a whole, or names neither pictures nor measured cells (I145).
     """
     read = tabulated(name, assay, FIELDS, ("culture",), base)
-    rows = read.frame.with_columns(
-        pl.coalesce("field", "target", "picture", pl.lit("1")).alias("field"),
-        pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),
-        pl.col("dose").fill_null(0.0),
-        pl.col("dose_unit").fill_null(assay.dose_unit),
-        pl.col("hours").fill_null(pl.lit(assay.hours, pl.Float64)),
-        pl.lit("sample").alias("role"),
-        pl.lit(None, pl.String).alias("insert"),
-    )
+    field = pl.coalesce("field", "target", "picture", pl.lit("1")).alias("field")
+    rows = as_samples(read.frame.with_columns(field), assay)
     named = rows["picture"].is_not_null() if assay.channels else rows["target"].is_not_null()
     if not named.any():
         if all(rows[measure].is_null().all() for measure in MEASURES):
             raise DataError(_nothing(name, rows))
         frame, findings = _refused(rows)
         return Pictured(frame, (), (*read.findings, *findings), read.sha256)
-    fields, frame, found = _measured(rows, assay, base)
+    hashes = _hashes(rows, base)
+    fields, frame, found = _measured(rows, assay, base, hashes)
     frame, findings = _refused(frame)
-    return Pictured(
-        frame, fields, (*read.findings, *found, *findings), {**read.sha256, **_hashes(rows, base)}
-    )
+    return Pictured(frame, fields, (*read.findings, *found, *findings), {**read.sha256, **hashes})
 
 
 def _hashes(rows: pl.DataFrame, base: Path) -> dict[str, str]:
@@ -122,15 +114,15 @@ def _nothing(name: str, rows: pl.DataFrame) -> Finding:
 
 
 def _measured(
-    rows: pl.DataFrame, assay: Fluorescence, base: Path
+    rows: pl.DataFrame, assay: Fluorescence, base: Path, hashes: Mapping[str, str]
 ) -> tuple[tuple[Field, ...], pl.DataFrame, list[Finding]]:
     """Every field's cells in place of its row; one blur for all fields of the microscope, unless it is given."""
     taken: list[tuple[dict[str, Any], Picture, Picture | None, Cells]] = []
     lost: list[pl.DataFrame] = []
     findings: list[Finding] = []
     shown = rows["picture" if assay.channels else "target"].to_list()
-    files = [(at, name) for at, name in enumerate(shown) if name and (base / name).is_file()]
-    twice = copies([(name, digest(base / name)) for _, name in files])
+    files = [(at, name) for at, name in enumerate(shown) if name in hashes]
+    twice = copies([(name, hashes[name]) for _, name in files])
     copied = {files[place][0]: finding for place, finding in twice.items()}
     for place, row in enumerate(rows.iter_rows(named=True)):
         try:

@@ -15,7 +15,7 @@ from sequela.bench.bands import band_table, normalised_bands
 from sequela.bench.blots import Blot, measure_blot
 from sequela.bench.fractions import purify
 from sequela.bench.pictures import copies, read_picture
-from sequela.bench.tables import tabulated
+from sequela.bench.tables import as_samples, tabulated
 from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.files import digest
@@ -115,16 +115,8 @@ def blotted(name: str, assay: Assay, base: Path) -> Blotted:
 def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:
     """What the study file says in place of columns; a blot without a name is its picture or its experiment."""
     single = assay.bands[0] if len(assay.bands) == 1 else None
-    return frame.with_columns(
-        pl.coalesce("blot", "picture", "experiment", pl.lit("1")).alias("blot"),
-        pl.col("target").fill_null(pl.lit(single, pl.String)),
-        pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),
-        pl.col("dose").fill_null(0.0),
-        pl.col("dose_unit").fill_null(assay.dose_unit),
-        pl.col("hours").fill_null(pl.lit(assay.hours, pl.Float64)),
-        pl.lit("sample").alias("role"),
-        pl.lit(None, pl.String).alias("insert"),
-    )
+    blot = pl.coalesce("blot", "picture", "experiment", pl.lit("1")).alias("blot")
+    return as_samples(frame.with_columns(blot, pl.col("target").fill_null(pl.lit(single, pl.String))), assay)
 
 
 def _measured(

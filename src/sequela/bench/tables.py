@@ -7,7 +7,6 @@ layout, which says what each well holds. Rows that cannot be used keep their pla
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,7 +20,7 @@ from sequela.core.errors import DataError
 from sequela.core.finding import Finding, Where
 from sequela.records.columns import typed
 from sequela.records.encoding import text_of
-from sequela.records.files import find
+from sequela.records.files import digest, find
 from sequela.records.grids import well_name, well_place
 from sequela.records.reading import read
 from sequela.records.source import Column, Source
@@ -166,7 +165,7 @@ def _below_lines(
     hashes: dict[str, str] = {}
     parts: list[pl.DataFrame] = []
     for path in find(source, base):
-        hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        hashes[_relative(path, base)] = digest(path)
         parts.append(table_below(source, path, assay.header_line or 1, headings, {*needed, *assay.columns}))
     return pl.concat(parts, how="diagonal"), [], hashes
 
@@ -232,14 +231,14 @@ def _from_grids(
     hashes: dict[str, str] = {}
     findings: list[Finding] = []
     for path in files:
-        hashes[_relative(path, base)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        hashes[_relative(path, base)] = digest(path)
         grids = plates_of(_source(name, assay, {}), path, plates.wells, assay.read)
         findings += untold(path, grids, assay)
         for plate, grid in grids.items():
             above[plate] = (*above.get(plate, ()), *grid.above)
             layout = base / (assay.layout or "").replace("{plate}", plate)
             held = read_layout(layout, plates.wells, tuple(FIELDS))
-            hashes[_relative(layout, base)] = hashlib.sha256(layout.read_bytes()).hexdigest()
+            hashes[_relative(layout, base)] = digest(layout)
             findings += unmatched(path, plate, grid, held)
             told = assay.plate_hours.get(plate)
             hours = grid.hours if told is None else told
@@ -291,6 +290,21 @@ def _relative(path: Path, base: Path) -> str:
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
 
 
+def _told(assay: Assay | Blot | Fluorescence) -> tuple[pl.Expr, ...]:
+    """Agent, unit and hours as the study file says them, where the rows do not."""
+    return (
+        pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),
+        pl.col("dose_unit").fill_null(assay.dose_unit),
+        pl.col("hours").fill_null(pl.lit(assay.hours, pl.Float64)),
+    )
+
+
+def as_samples(rows: pl.DataFrame, assay: Blot | Fluorescence) -> pl.DataFrame:
+    """Rows of an assay without wells, with what the study file says in place of columns: all of them samples."""
+    sample, insert = pl.lit("sample").alias("role"), pl.lit(None, pl.String).alias("insert")
+    return rows.with_columns(*_told(assay), pl.col("dose").fill_null(0.0), sample, insert)
+
+
 def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:
     """Every field, with what the study file says in place of columns; row and column of the well; roles."""
     absent = [
@@ -304,9 +318,7 @@ def _completed(frame: pl.DataFrame, assay: Assay) -> pl.DataFrame:
         whole = whole.with_columns(cells.alias("culture"))
     return whole.with_columns(
         pl.coalesce("experiment", by_plate).alias("experiment"),
-        pl.col("agent").fill_null(pl.lit(assay.agent, pl.String)),
-        pl.col("dose_unit").fill_null(assay.dose_unit),
-        pl.col("hours").fill_null(pl.lit(assay.hours, pl.Float64)),
+        *_told(assay),
         pl.Series("row", [place[0] if place else None for place in places], pl.Int64),
         pl.Series("column", [place[1] if place else None for place in places], pl.Int64),
         pl.coalesce(

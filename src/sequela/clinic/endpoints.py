@@ -40,8 +40,12 @@ class Outcome:
 
     def of(self, patients: pl.Series) -> Times:
         """The times of those `patients` who can be followed."""
-        used = self.table.filter(pl.col("unused").is_null())["patient"]
-        return self.times.take(used.is_in(patients.implode()).to_numpy())
+        return self.times.take(self.used["patient"].is_in(patients.implode()).to_numpy())
+
+    @property
+    def used(self) -> pl.DataFrame:
+        """The rows of those who can be followed, in the order of their times."""
+        return self.table.filter(pl.col("unused").is_null())
 
     @property
     def unused(self) -> dict[str, int]:
@@ -52,9 +56,8 @@ class Outcome:
     @property
     def ends(self) -> pl.DataFrame:
         """How many times ended by which source: `state`, `end`, `n`."""
-        used = self.table.filter(pl.col("unused").is_null())
         return (
-            used.group_by("state", "end")
+            self.used.group_by("state", "end")
             .agg(pl.len().alias("n"))
             .sort(["state", "n"], descending=[True, True])
         )
@@ -123,7 +126,7 @@ def _times(table: pl.DataFrame, origin: str) -> Times:
 
 def by_cause(outcome: Outcome) -> Times:
     """The times of an endpoint with a state for each of its event sources: 1 for the first listed, and so on."""
-    used = outcome.table.filter(pl.col("unused").is_null())
+    used = outcome.used
     cause = pl.col("by").str.strip_prefix("events.").cast(pl.Int64, strict=False) + 1
     state = used.select(pl.when(pl.col("state") > 0).then(cause).otherwise(0).alias("cause"))["cause"]
     own = outcome.times

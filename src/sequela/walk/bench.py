@@ -78,8 +78,8 @@ def walk_bench(study: Study, progress: Callable[[str], None] = lambda _: None) -
                 frames[name], hashes[name] = images[name].frame, images[name].sha256
                 found = list(images[name].findings)
         except DataError as fault:
-            raise DataError([_of_assay(finding) for finding in fault.findings]) from None
-        findings.extend(map(_of_assay, found))
+            raise DataError([_of_assay(finding, name) for finding in fault.findings]) from None
+        findings.extend(_of_assay(finding, name) for finding in found)
     return Benched(study, protocol, frames, qualities, sequences(protocol), hashes, tuple(findings), images)
 
 
@@ -101,13 +101,15 @@ def _assay(
         frame, faults = normalised(frame, name)
         findings += faults
     judged, limits = quality(frame, protocol.plates)
-    dosed = frame.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
-    findings += [*people, *residues(protocol, name, dosed), *limits]
+    findings += [*people, *residues(protocol, name, frame), *limits]
     return frame, judged, read.sha256, findings
 
 
-def _of_assay(finding: Finding) -> Finding:
-    """A finding of the reader, in the words of an assay: its part of the study file is [assays]."""
+def _of_assay(finding: Finding, name: str) -> Finding:
+    """A finding in the words of an assay: its part of the study file is [assays], and it says which it is about.
+
+    What has a file has a place, and so has what names its part of the study file (`cultures.T.washout_hours`).
+    """
 
     def own(text: str | None) -> str | None:
         if text is None:
@@ -118,8 +120,10 @@ def _of_assay(finding: Finding) -> Finding:
             "write decimal points", 'write decimal points, or say `decimal = ","` of the assay'
         )
 
-    remedy, allowed = own(finding.remedy), own(finding.allowed)
-    return replace(finding, message=own(finding.message) or "", allowed=allowed, remedy=remedy)
+    remedy, allowed, where = own(finding.remedy), own(finding.allowed), finding.where
+    if where.file is None and "." not in (where.field or ""):
+        where = replace(where, field=f"assays.{name}" + (f".{where.field}" if where.field else ""))
+    return replace(finding, message=own(finding.message) or "", where=where, allowed=allowed, remedy=remedy)
 
 
 def who(benched: Benched) -> tuple[Who, ...]:

@@ -385,9 +385,7 @@ def left_in_medium(
     analysis: DoseResponse | Contrast, benched: Benched, readings: Readings
 ) -> tuple[str, ...]:
     """What the findings say of washouts and of the medium, of the cultures that are compared."""
-    rows = benched.frames[analysis.assay]
-    dosed = rows.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique().to_list()
-    told = residues(benched.protocol, analysis.assay, dosed)
+    told = residues(benched.protocol, analysis.assay, benched.frames[analysis.assay])
     return tuple(
         f"{finding.message} ({finding.found})."
         for finding in told

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import polars as pl
 
 from sequela.bench.cultures import recognise
 from sequela.bench.exposures import residues, same_unit
@@ -17,6 +15,8 @@ from sequela.study.bench_images import Blot, Fluorescence
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import polars as pl
 
     from sequela.bench.fields import Field
     from sequela.bench.slides import Read
@@ -45,22 +45,11 @@ def read_images(protocol: BenchStudy, name: str, assay: Blot | Fluorescence | Sl
         DataError: the table cannot be used as a whole.
     """
     if isinstance(assay, Blot):
-        imaged = _blot(protocol, name, assay, base)
-    elif isinstance(assay, Fluorescence):
-        imaged = _fluorescence(protocol, name, assay, base)
-    else:
-        read = slides(name, assay, base)
-        imaged = Imaged(read.frame, read.findings, read.sha256, biopsies=read)
-    return replace(imaged, findings=tuple(_of(finding, name) for finding in imaged.findings))
-
-
-def _of(finding: Finding, name: str) -> Finding:
-    """A finding about an assay as a whole says which."""
-    where = finding.where
-    if where.file is not None or (where.field or "").startswith("assays."):
-        return finding
-    field = f"assays.{name}" + (f".{where.field}" if where.field else "")
-    return replace(finding, where=replace(where, field=field))
+        return _blot(protocol, name, assay, base)
+    if isinstance(assay, Fluorescence):
+        return _fluorescence(protocol, name, assay, base)
+    read = slides(name, assay, base)
+    return Imaged(read.frame, read.findings, read.sha256, biopsies=read)
 
 
 def _blot(protocol: BenchStudy, name: str, assay: Blot, base: Path) -> Imaged:
@@ -70,8 +59,7 @@ def _blot(protocol: BenchStudy, name: str, assay: Blot, base: Path) -> Imaged:
     lived = any(culture.history for culture in protocol.cultures.values())
     stressed = lived or bool((frame["dose"] > 0).any())
     frame, made = ratios(frame, assay, stressed=stressed)
-    dosed = frame.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
-    found = (*read.findings, *doses, *people, *residues(protocol, name, dosed), *made)
+    found = (*read.findings, *doses, *people, *residues(protocol, name, frame), *made)
     return Imaged(frame, found, read.sha256, read.strips)
 
 
@@ -79,6 +67,5 @@ def _fluorescence(protocol: BenchStudy, name: str, assay: Fluorescence, base: Pa
     read = pictured(name, assay, base)
     frame, doses = same_unit(read.frame, assay, protocol.agents)
     frame, people = recognise(frame, protocol.cultures, name, "cells")
-    dosed = frame.filter(pl.col("dose") > 0)["agent"].drop_nulls().unique(maintain_order=True).to_list()
-    found = (*read.findings, *doses, *people, *residues(protocol, name, dosed))
+    found = (*read.findings, *doses, *people, *residues(protocol, name, frame))
     return Imaged(frame, found, read.sha256, fields=read.fields)

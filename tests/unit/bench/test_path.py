@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import sequela as sq
+from sequela.cli.examples import copy_template
 from sequela.core.errors import StudyError, UsageError
 from sequela.core.readings import Readings
 from sequela.virtual.assays import PROTEINS
 from sequela.virtual.cultures import CULTURES
+from sequela.walk.bench import walk_bench
 
 
 def test_every_row_is_used_or_has_a_reason(bench_run):
@@ -188,3 +190,13 @@ def test_tables_of_curves_have_units_statistics_and_whole_sentences(bench_run):
     assert "t = 2.03 on 6.0 df" in page
     assert "Experiments are not named: the intervals cover wells, not repeats." in page
     assert "A204: experiments not named, 36 wells" in page
+
+
+def test_a_place_in_the_study_file_stays_as_it_is(tmp_path):
+    copy_template(tmp_path / "study", "bench")
+    file = tmp_path / "study" / "study.toml"
+    file.write_text(file.read_text("utf-8").replace("washout_hours = 72\n", ""), encoding="utf-8")
+    told = walk_bench(sq.Study.read(file)).findings
+    fields = {code: {one.where.field for one in told if one.code == code} for code in ("B220", "B231")}
+    assert fields["B220"] == {"cultures.T.washout_hours", "cultures.TP.washout_hours"}
+    assert fields["B231"] == {"assays.counts.role", "assays.sarcoma.role"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from sequela.clinic.checks.rows import breaks
-from sequela.clinic.checks.sheets import PLACE
+from sequela.clinic.tables import PLACE
 
 if TYPE_CHECKING:
     from sequela.clinic.checks.laid import Laid

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from sequela.clinic.checks.rule import Records
-from sequela.clinic.checks.sheets import PLACE, first_of_row, sheets
+from sequela.clinic.checks.sheets import first_of_row, sheets
+from sequela.clinic.tables import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

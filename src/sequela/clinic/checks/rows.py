@@ -10,8 +10,8 @@ import polars as pl
 
 from sequela.clinic.checks.meanings import concepts
 from sequela.clinic.checks.rule import MOST, Break, day_of, uncounted
-from sequela.clinic.checks.sheets import PLACE, source_of
-from sequela.clinic.tables import BEFORE_INDEX, anchor_column
+from sequela.clinic.checks.sheets import source_of
+from sequela.clinic.tables import BEFORE_INDEX, PLACE, anchor_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -19,7 +19,7 @@ import polars as pl
 
 from sequela.clinic.checks.meanings import concepts, normal
 from sequela.clinic.ordering import in_order
-from sequela.clinic.tables import TREATMENTS, anchor_column
+from sequela.clinic.tables import PLACE, TREATMENTS, anchor_column
 from sequela.records.profile import reason
 from sequela.study.named_endpoints import roles
 
@@ -33,7 +33,6 @@ DAYS: Final = frozenset({
     "stop", "first_start", "previous_start", "previous_end", "day", "previous", "last_progression", "last_start",
     "contact", "row_death", "next_start",
 })  # fmt: skip
-PLACE: Final = ("_file", "_line")
 _YEAR: Final = 365.25
 _CARRIED: Final = (
     "birth",

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from sequela.clinic.checks.rule import Break
-from sequela.clinic.checks.sheets import PLACE
+from sequela.clinic.tables import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
